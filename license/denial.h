@@ -1,0 +1,35 @@
+// FlexNet's error numbers and the words that go with them (flexnet-facts 5). Minor numbers are not
+// used.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
+
+namespace triad::license {
+
+enum class DenialCode : int32_t {
+  kAllInUse = -4,
+  kNoSuchFeature = -5,
+  kBadSignature = -8,
+  kHostIdMismatch = -9,
+  kExpired = -10,
+  kNoServerLines = -13,
+  kCannotConnect = -15,
+  kVersionTooHigh = -25,  // the server does not support this version
+  kMoreThanExist = -26,
+  kStartInFuture = -31,
+  kBadParameter = -42,
+  kBadVersion = -77,
+  kMaxExceeded = -87,
+  kServerDown = -96,
+};
+
+constexpr int32_t ToNumber(DenialCode code) {
+  return static_cast<int32_t>(code);
+}
+
+// "all licenses in use", "no such feature exists", ...
+absl::string_view DenialText(DenialCode code);
+
+}  // namespace triad::license

@@ -1,0 +1,17 @@
+#include "license/denial.h"
+
+#include <gtest/gtest.h>
+
+namespace triad::license {
+namespace {
+
+TEST(Denial, EveryCodeHasItsWords) {
+  for (int number : {-4, -5, -8, -9, -10, -13, -15, -25, -26, -31, -42, -77, -87, -96}) {
+    EXPECT_NE(DenialText(static_cast<DenialCode>(number)), "unknown reason") << number;
+  }
+  EXPECT_EQ(DenialText(DenialCode::kAllInUse), "all licenses in use");
+  EXPECT_EQ(ToNumber(DenialCode::kMaxExceeded), -87);
+}
+
+}  // namespace
+}  // namespace triad::license

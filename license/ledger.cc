@@ -1,0 +1,383 @@
+#include "license/ledger.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "license/check.h"
+#include "license/grant.h"
+
+namespace triad::license {
+namespace {
+
+constexpr size_t kTokenHashBytes = 32;
+
+v1::Outcome Done() {
+  v1::Outcome outcome;
+  outcome.mutable_done();
+  return outcome;
+}
+
+v1::Outcome SessionUnknown() {
+  return Refuse(v1::Refused::SESSION_UNKNOWN, "session is unknown: it has ended or never began");
+}
+
+v1::Outcome BadToken() {
+  return Refuse(v1::Refused::BAD_TOKEN, "resume token is not the session's");
+}
+
+v1::Outcome StaleAttachment(const Session& session) {
+  return Refuse(v1::Refused::STALE_ATTACHMENT,
+                absl::StrCat("session is attached by number ", session.attachment,
+                             " already: take a higher one"));
+}
+
+v1::Outcome Malformed(std::string reason) {
+  return Refuse(v1::Refused::MALFORMED, std::move(reason));
+}
+
+LedgerEvent EventOf(LedgerEvent::Kind kind, const Session& session) {
+  LedgerEvent event;
+  event.kind = kind;
+  event.session = session.id;
+  event.node = session.node;
+  return event;
+}
+
+LedgerEvent EventOf(LedgerEvent::Kind kind, const Session& session, const Checkout& checkout) {
+  LedgerEvent event = EventOf(kind, session);
+  event.holding = HoldingOf(checkout);
+  event.feature = event.holding.feature();
+  return event;
+}
+
+// "": within the limits.
+std::string Complaint(const v1::Identity& identity) {
+  for (const std::string* field :
+       {&identity.user(), &identity.host(), &identity.display(), &identity.application(),
+        &identity.version(), &identity.platform(), &identity.project(), &identity.peer_address()}) {
+    if (field->size() > kNameBytesMax) {
+      return absl::StrCat("a field of the identity is longer than ", kNameBytesMax, " bytes");
+    }
+  }
+  if (static_cast<size_t>(identity.host_ids_size()) > kHostIdsMax) {
+    return absl::StrCat("the identity has more than ", kHostIdsMax, " host ids");
+  }
+  for (const std::string& host_id : identity.host_ids()) {
+    if (host_id.size() > kNameBytesMax) {
+      return absl::StrCat("a host id is longer than ", kNameBytesMax, " bytes");
+    }
+  }
+  return "";
+}
+
+std::string Complaint(const v1::OpenSession& open) {
+  if (open.session().size() != kSessionIdBytes) {
+    return absl::StrCat("a session's id has ", kSessionIdBytes, " bytes");
+  }
+  if (open.token_hash().size() != kTokenHashBytes) {
+    return absl::StrCat("a token's hash has ", kTokenHashBytes, " bytes");
+  }
+  if (open.attachment() == 0) return "attachments count from 1";
+  return Complaint(open.identity());
+}
+
+std::string Complaint(const v1::InstallLicenses& install) {
+  size_t bytes = 0;
+  for (const auto& file : install.license_files()) bytes += file.content().size();
+  for (const auto& file : install.option_files()) bytes += file.content().size();
+  if (bytes > kLicenseSetBytesMax) {
+    return absl::StrCat("the files have ", bytes, " bytes together, at most ", kLicenseSetBytesMax,
+                        " are taken");
+  }
+  for (const auto& vendor_key : install.vendor_keys()) {
+    if (vendor_key.public_key().size() != PublicKey().size()) {
+      return absl::StrCat("the public key of vendor ", vendor_key.vendor(), " has not ",
+                          PublicKey().size(), " bytes");
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+LogPosition Ledger::applied() const {
+  return {state_.head().applied_index(), state_.head().applied_term()};
+}
+
+uint64_t Ledger::license_set_number() const {
+  return state_.head().license_set_number();
+}
+
+uint64_t Ledger::UsedOf(uint64_t pool) const {
+  const PoolUse* use = state_.FindUse(pool);
+  return use == nullptr ? 0 : use->used;
+}
+
+std::vector<uint64_t> Ledger::HandlesOf(uint64_t pool) const {
+  const PoolUse* use = state_.FindUse(pool);
+  if (use == nullptr) return {};
+  return {use->handles.begin(), use->handles.end()};
+}
+
+absl::Status Ledger::Restore(LedgerStore& store) {
+  LedgerState state;
+  absl::Status status = store.Load([&state](absl::string_view key, absl::string_view value) {
+    return state.LoadRow(key, value);
+  });
+  if (status.ok()) status = state.Loaded(store.applied());
+  if (status.ok()) state_ = std::move(state);
+  return status;
+}
+
+v1::Outcome Ledger::Apply(LogPosition position, const v1::LogRecord* record,
+                          std::vector<LedgerEvent>* events) {
+  v1::LedgerHead& head = state_.head();
+  Check(position.index == head.applied_index() + 1, "entries are applied in order, without gaps");
+  Check(position.term >= head.applied_term(), "terms never go back in the log");
+  head.set_applied_index(position.index);
+  head.set_applied_term(position.term);
+  if (record == nullptr) return Done();
+  const v1::Stamp& stamp = record->stamp();
+  head.set_cluster_ms(std::max(head.cluster_ms(), stamp.cluster_ms()));
+  if (stamp.wall_ms() > head.wall_ms()) {
+    head.set_wall_ms(stamp.wall_ms());
+    head.set_utc_offset_s(stamp.utc_offset_s());
+  }
+  Events ignored;
+  return ApplyCommand(record->command(), events == nullptr ? ignored : *events);
+}
+
+v1::Outcome Ledger::ApplyCommand(const v1::Command& command, Events& events) {
+  switch (command.body_case()) {
+    case v1::Command::kInstall:
+      return ApplyInstall(command.install(), events);
+    case v1::Command::kOpen:
+      return ApplyOpen(command.open(), events);
+    case v1::Command::kAttach:
+      return ApplyAttach(command.attach(), events);
+    case v1::Command::kDetach:
+      return ApplyDetach(command.detach(), events);
+    case v1::Command::kClose:
+      return ApplyClose(command.close(), events);
+    case v1::Command::kExpire:
+      return ApplyExpire(command.expire(), events);
+    case v1::Command::kRequest:
+      return ApplyRequest(command.request(), events);
+    case v1::Command::BODY_NOT_SET:
+      break;
+  }
+  return Malformed("a command without a body");
+}
+
+v1::Outcome Ledger::ApplyInstall(const v1::InstallLicenses& install, Events& events) {
+  if (install.replaces() != license_set_number()) {
+    return Refuse(v1::Refused::SUPERSEDED,
+                  absl::StrCat("made to replace license set ", install.replaces(), ", but number ",
+                               license_set_number(), " is in force"));
+  }
+  if (std::string complaint = Complaint(install); !complaint.empty()) return Malformed(complaint);
+  state_.Install(install);
+  LedgerEvent event;
+  event.kind = LedgerEvent::Kind::kInstalled;
+  const Diagnostics& diagnostics = catalog().diagnostics();
+  if (!diagnostics.empty()) event.reason = diagnostics.front().ToString();
+  events.push_back(std::move(event));
+  return Done();
+}
+
+// --- Sessions ---
+
+// The session was heard of: an expiry proposed before is void.
+void Ledger::Touch(Session& session) {
+  state_.Edit(session).last_seen_index = state_.head().applied_index();
+}
+
+v1::Outcome Ledger::ApplyOpen(const v1::OpenSession& open, Events& events) {
+  if (std::string complaint = Complaint(open); !complaint.empty()) return Malformed(complaint);
+  if (Session* session = state_.FindSession(open.session())) {
+    return ApplyReopen(*session, open, events);
+  }
+  if (sessions().size() >= limits_.sessions_max) {
+    return Refuse(v1::Refused::SESSION_TABLE_FULL, absl::StrCat("there are ", limits_.sessions_max,
+                                                                " sessions, and no room for more"));
+  }
+  Session session;
+  session.id = open.session();
+  session.token_hash = open.token_hash();
+  session.identity = open.identity();
+  session.attachment = open.attachment();
+  session.node = open.node();
+  session.ttl_ms = std::clamp(open.ttl_ms(), kTtlMsMin, kTtlMsMax);
+  session.opened_index = state_.head().applied_index();
+  session.last_seen_index = session.opened_index;
+  const Session& opened = state_.AddSession(std::move(session));
+  events.push_back(EventOf(LedgerEvent::Kind::kOpened, opened));
+  v1::Outcome outcome;
+  *outcome.mutable_session() = StateOf(opened);
+  return outcome;
+}
+
+// An open again: from the same node the same command, retried; from another node a retry with a
+// token that this node has drawn, which counts as long as nobody has used the first.
+v1::Outcome Ledger::ApplyReopen(Session& session, const v1::OpenSession& open, Events& events) {
+  const bool same_token = open.token_hash() == session.token_hash;
+  const bool moves = session.untouched && open.attachment() > session.attachment;
+  if (!moves && !same_token && !session.untouched) return BadToken();
+  if (same_token || moves) Touch(session);
+  if (moves) {
+    session.token_hash = open.token_hash();
+    session.attachment = open.attachment();
+    session.node = open.node();
+    session.identity.set_peer_address(open.identity().peer_address());
+    events.push_back(EventOf(LedgerEvent::Kind::kAttached, session));
+  } else if (!same_token || open.attachment() != session.attachment) {
+    return StaleAttachment(session);
+  }
+  v1::Outcome outcome;
+  *outcome.mutable_session() = StateOf(session);
+  return outcome;
+}
+
+v1::Outcome Ledger::ApplyAttach(const v1::AttachSession& attach, Events& events) {
+  Session* session = state_.FindSession(attach.session());
+  if (session == nullptr) return SessionUnknown();
+  if (attach.token_hash() != session->token_hash) return BadToken();
+  if (attach.peer_address().size() > kNameBytesMax) {
+    return Malformed(absl::StrCat("peer address is longer than ", kNameBytesMax, " bytes"));
+  }
+  Touch(*session);
+  session->untouched = false;
+  if (attach.attachment() > session->attachment) {
+    session->attachment = attach.attachment();
+    session->node = attach.node();
+    session->identity.set_peer_address(attach.peer_address());
+    session->detached = false;
+    events.push_back(EventOf(LedgerEvent::Kind::kAttached, *session));
+  } else if (attach.attachment() < session->attachment || attach.node() != session->node) {
+    return StaleAttachment(*session);
+  }
+  v1::Outcome outcome;
+  *outcome.mutable_session() = StateOf(*session);
+  return outcome;
+}
+
+v1::Outcome Ledger::ApplyDetach(const v1::DetachSession& detach, Events& events) {
+  Session* session = state_.FindSession(detach.session());
+  if (session == nullptr || detach.attachment() != session->attachment || session->detached) {
+    return Done();
+  }
+  Touch(*session);
+  session->untouched = false;
+  session->detached = true;
+  events.push_back(EventOf(LedgerEvent::Kind::kDetached, *session));
+  return Done();
+}
+
+v1::Outcome Ledger::ApplyClose(const v1::CloseSession& close, Events& events) {
+  Session* session = state_.FindSession(close.session());
+  if (session == nullptr) return Done();
+  if (!close.token_hash().empty() && close.token_hash() != session->token_hash) return BadToken();
+  End(*session, "closed", events);
+  return Done();
+}
+
+v1::Outcome Ledger::ApplyExpire(const v1::ExpireSession& expire, Events& events) {
+  Session* session = state_.FindSession(expire.session());
+  if (session == nullptr || expire.term() != applied().term ||
+      expire.attachment() != session->attachment ||
+      expire.last_seen_index() != session->last_seen_index ||
+      (expire.connection_lost() && !session->detached)) {
+    return Done();
+  }
+  End(*session, expire.connection_lost() ? "connection lost" : "silent", events);
+  return Done();
+}
+
+void Ledger::End(Session& session, absl::string_view reason, Events& events) {
+  while (!session.handles.empty()) {
+    const Checkout& checkout = *FindCheckout(*session.handles.begin());
+    events.push_back(EventOf(LedgerEvent::Kind::kCheckedIn, session, checkout));
+    events.back().reason = std::string(reason);
+    state_.RemoveCheckout(checkout.handle);
+  }
+  events.push_back(EventOf(LedgerEvent::Kind::kEnded, session));
+  events.back().reason = std::string(reason);
+  state_.RemoveSession(session);
+}
+
+// --- Requests ---
+
+v1::Outcome Ledger::ApplyRequest(const v1::Request& request, Events& events) {
+  Session* session = state_.FindSession(request.session());
+  if (session == nullptr) return SessionUnknown();
+  if (!request.token_hash().empty() && request.token_hash() != session->token_hash) {
+    return BadToken();
+  }
+  Touch(*session);
+  session->untouched = false;
+  const uint64_t seq = request.seq();
+  if (request.acked() >= seq) {
+    return Malformed(absl::StrCat("request ", seq, " acknowledges answers up to ", request.acked(),
+                                  ", its own among them"));
+  }
+  state_.Acknowledge(*session, request.acked());
+  if (seq <= session->acked) {
+    return Refuse(v1::Refused::ANSWERED_BEFORE,
+                  absl::StrCat("request ", seq, " was answered, and answers up to ", session->acked,
+                               " are acknowledged"));
+  }
+  if (std::optional<v1::Outcome> before = state_.FindResult(*session, seq)) return *before;
+  if (seq - session->acked > kPendingPerSessionMax) {
+    return Refuse(v1::Refused::TOO_MANY_PENDING,
+                  absl::StrCat("request ", seq, " is more than ", kPendingPerSessionMax,
+                               " above the last acknowledged, ", session->acked));
+  }
+  v1::Outcome outcome;
+  if (request.has_checkout()) {
+    outcome = ApplyCheckout(*session, request.checkout(), events);
+  } else if (request.has_checkin()) {
+    outcome = ApplyCheckin(*session, request.checkin(), events);
+  } else {
+    outcome = Malformed("a request without an operation");
+  }
+  state_.SetResult(*session, seq, outcome);
+  return outcome;
+}
+
+v1::Outcome Ledger::ApplyCheckout(Session& session, const v1::Checkout& checkout, Events& events) {
+  auto decision = DecideCheckout(state_, session, checkout, limits_.checkouts_max);
+  if (auto* no = std::get_if<v1::Outcome>(&decision)) {
+    if (no->has_denied()) {
+      LedgerEvent event = EventOf(LedgerEvent::Kind::kDenied, session);
+      event.feature = no->denied().feature();
+      event.reason = no->denied().reason();
+      event.code = no->denied().code();
+      events.push_back(std::move(event));
+    }
+    return std::move(*no);
+  }
+  v1::Outcome outcome;
+  outcome.mutable_granted();
+  const std::vector<Grant>& grants = std::get<std::vector<Grant>>(decision);
+  for (size_t i = 0; i < grants.size(); ++i) {
+    const Checkout& granted = state_.AddCheckout(session, *grants[i].pool, grants[i].count,
+                                                 checkout.items(static_cast<int>(i)).version());
+    *outcome.mutable_granted()->add_holdings() = HoldingOf(granted);
+    events.push_back(EventOf(LedgerEvent::Kind::kCheckedOut, session, granted));
+  }
+  return outcome;
+}
+
+v1::Outcome Ledger::ApplyCheckin(Session& session, const v1::Checkin& checkin, Events& events) {
+  const Checkout* checkout = FindCheckout(checkin.handle());
+  if (checkout == nullptr || checkout->session != &session) {
+    return Malformed(absl::StrCat("handle ", checkin.handle(), " is not held by this session"));
+  }
+  events.push_back(EventOf(LedgerEvent::Kind::kCheckedIn, session, *checkout));
+  state_.RemoveCheckout(checkin.handle());
+  return Done();
+}
+
+}  // namespace triad::license

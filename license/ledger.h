@@ -1,0 +1,130 @@
+// The replicated state machine: who holds what. The same entries in the same order give the same
+// ledger on every node.
+//
+// Not thread-safe. Pure: no clock, no disk, no chance; time comes stamped in the entries. Every
+// decision (free licenses, expiry dates, exactly-once, who may) is made in Apply, never before the
+// log. No iteration over unordered containers.
+//
+// What it is not: it proposes nothing (server/sessions decides when to propose an expiry) and it
+// writes nothing (the caller takes the changed rows with TakeChanges and hands them to a
+// LedgerStore).
+//
+// Exactly once (design §6): (session, seq) has one effect. Its outcome is kept and given again
+// until the client acknowledges it; from then on the seq is refused. Not kept, because nothing was
+// executed and nothing may have been: SESSION_UNKNOWN, BAD_TOKEN, ANSWERED_BEFORE, a seq outside
+// the window (TOO_MANY_PENDING), acked >= seq (MALFORMED). Kept like any answer: denials, malformed
+// operations, and a full checkout table (TOO_MANY_PENDING too; only a new seq asks anew).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "license/catalog.h"
+#include "license/ledger_state.h"
+#include "license/ledger_store.h"
+#include "license/limits.h"
+#include "triad/v1/command.pb.h"
+
+namespace triad::license {
+
+// What applying an entry caused beside its outcome, for those attached here and for the logs. A
+// command that is answered again, refused or ignored causes none.
+struct LedgerEvent {
+  enum class Kind {
+    kInstalled,   // a license set; reason is its first diagnostic, "" if there is none
+    kOpened,      // session, node
+    kAttached,    // session, node; also an open that moved an untouched session
+    kDetached,    // session, node
+    kEnded,       // session, node, reason "closed", "connection lost", "silent"; its holdings come
+                  // first as kCheckedIn with the same reason
+    kCheckedOut,  // session, holding
+    kCheckedIn,   // session, holding, reason "" when the application asked
+    kDenied,      // session, feature, reason, code
+  };
+  Kind kind;
+  std::string session;
+  uint32_t node = 0;
+  v1::Holding holding;
+  std::string feature;
+  std::string reason;
+  int32_t code = 0;
+};
+
+class Ledger {
+ public:
+  struct Limits {
+    size_t sessions_max = kSessionsMax;  // small in the simulator
+    size_t checkouts_max = kCheckoutsMax;
+  };
+  using Session = license::Session;
+  using Checkout = license::Checkout;
+
+  Ledger() : Ledger(Limits()) {}
+  explicit Ledger(Limits limits) : limits_(limits) {}
+
+  // Applies the entry at `position`; positions come in order without gaps. `record` is null for an
+  // entry without a command (a no-op). Never fails: what is wrong with a command is its outcome.
+  // `events` may be null.
+  v1::Outcome Apply(LogPosition position, const v1::LogRecord* record,
+                    std::vector<LedgerEvent>* events);
+
+  LogPosition applied() const;
+  const Catalog& catalog() const { return state_.catalog(); }
+  uint64_t license_set_number() const;  // 0: none installed yet
+  const v1::InstallLicenses* installed() const { return state_.installed(); }
+  uint64_t cluster_ms() const { return state_.head().cluster_ms(); }
+  // The highest stamp seen, with the offset it came with.
+  int64_t wall_ms() const { return state_.head().wall_ms(); }
+  int32_t utc_offset_s() const { return state_.head().utc_offset_s(); }
+  Day today() const { return state_.today(); }
+
+  // Pointers and references hold until the next Apply or Restore. nullptr: no such one.
+  const Session* FindSession(absl::string_view id) const { return state_.FindSession(id); }
+  const Checkout* FindCheckout(uint64_t handle) const { return state_.FindCheckout(handle); }
+  // In order of id; of handle.
+  const LedgerState::Sessions& sessions() const { return state_.sessions(); }
+  const LedgerState::Checkouts& checkouts() const { return state_.checkouts(); }
+  uint64_t UsedOf(uint64_t pool) const;
+  // Handles out of a pool, in order.
+  std::vector<uint64_t> HandlesOf(uint64_t pool) const;
+  // What a session holds at applied().index.
+  v1::SessionState StateOf(const Session& session) const { return state_.SessionStateOf(session); }
+
+  // Rows changed since the last call, net, in key order; includes the head row whenever anything
+  // was applied.
+  std::vector<RowChange> TakeChanges() { return state_.TakeChanges(); }
+  // Rebuilds the ledger from rows. DATA_LOSS with the key when they do not fit together; the ledger
+  // is then as it was.
+  absl::Status Restore(LedgerStore& store);
+
+  // Equal on every node at the same index: a hash over all rows.
+  uint64_t Digest() const { return state_.Digest(); }
+  // Recounts everything from the checkouts and compares: INTERNAL with the first difference. For
+  // tests and the simulator.
+  absl::Status CheckInvariants() const { return state_.CheckInvariants(); }
+
+ private:
+  using Events = std::vector<LedgerEvent>;
+
+  v1::Outcome ApplyCommand(const v1::Command& command, Events& events);
+  v1::Outcome ApplyInstall(const v1::InstallLicenses& install, Events& events);
+  v1::Outcome ApplyOpen(const v1::OpenSession& open, Events& events);
+  v1::Outcome ApplyReopen(Session& session, const v1::OpenSession& open, Events& events);
+  v1::Outcome ApplyAttach(const v1::AttachSession& attach, Events& events);
+  v1::Outcome ApplyDetach(const v1::DetachSession& detach, Events& events);
+  v1::Outcome ApplyClose(const v1::CloseSession& close, Events& events);
+  v1::Outcome ApplyExpire(const v1::ExpireSession& expire, Events& events);
+  v1::Outcome ApplyRequest(const v1::Request& request, Events& events);
+  v1::Outcome ApplyCheckout(Session& session, const v1::Checkout& checkout, Events& events);
+  v1::Outcome ApplyCheckin(Session& session, const v1::Checkin& checkin, Events& events);
+  void Touch(Session& session);
+  void End(Session& session, absl::string_view reason, Events& events);
+
+  Limits limits_;
+  LedgerState state_;
+};
+
+}  // namespace triad::license

@@ -1,0 +1,39 @@
+// Every limit of the domain, with its reason.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace triad::license {
+
+// Genesys: one client may not check out more than 9999 licenses of a feature (all its checkouts
+// together).
+inline constexpr uint64_t kLicensesPerSessionMax = 9999;
+// One application process; 100 times FlexNet's advised 10,000 connections would not fit a site.
+// 200,000 sessions of about 600 bytes are 120 MB.
+inline constexpr size_t kSessionsMax = 200'000;
+// Requests of one session without an acknowledged answer; bounds the kept results.
+inline constexpr uint64_t kPendingPerSessionMax = 1024;
+inline constexpr size_t kItemsPerCheckoutMax = 64;
+inline constexpr size_t kCheckoutsPerSessionMax = 10'000;
+inline constexpr size_t kCheckoutsMax = 4'000'000;
+// Identity fields and names as clients state them; longer is refused, never cut.
+inline constexpr size_t kNameBytesMax = 256;
+inline constexpr size_t kHostIdsMax = 16;
+// Files of a license set together; must fit one log entry (quorum/limits.h).
+inline constexpr size_t kLicenseSetBytesMax = 3u << 20;
+// Complaints kept of one set of files: a wrong file of 3 MB would otherwise yield more text than it
+// has itself.
+inline constexpr size_t kDiagnosticsMax = 1000;
+// Words of one logical line; real lines have under 50. A line itself may have any length.
+inline constexpr size_t kWordsPerLineMax = 4096;
+// HOSTID="a b c": sites lock a line to a list of machines, seldom to more than 100.
+inline constexpr size_t kHostIdsPerLineMax = 1000;
+// Licenses of one line. Keeps sums over all lines of a set far from 2^64.
+inline constexpr uint64_t kLicensesPerLineMax = 1'000'000'000;
+inline constexpr uint32_t kTtlMsMin = 1'000;
+inline constexpr uint32_t kTtlMsMax = 24u * 3600 * 1000;
+// Handles begin here: lmstat's readers expect small positive numbers, and 0 means none.
+inline constexpr uint64_t kFirstHandle = 101;
+
+}  // namespace triad::license
