@@ -1,0 +1,235 @@
+#include "storage/ledger_db.h"
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace triad::storage {
+namespace {
+
+using license::LedgerStore;
+using license::LogPosition;
+using license::RowChange;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+using Rows = std::vector<std::pair<std::string, std::string>>;
+
+class LedgerDbTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::remove_all(root_);
+    std::filesystem::create_directories(root_);
+    Open();
+  }
+  void TearDown() override {
+    db_.reset();
+    std::filesystem::remove_all(root_);
+  }
+
+  void Open() {
+    db_.reset();
+    auto db = OpenLedgerDb(dir_);
+    ASSERT_TRUE(db.ok()) << db.status();
+    db_ = *std::move(db);
+  }
+  static absl::StatusOr<Rows> Load(LedgerStore* db) {
+    Rows rows;
+    absl::Status status = db->Load([&](absl::string_view key, absl::string_view value) {
+      rows.emplace_back(std::string(key), std::string(value));
+      return absl::OkStatus();
+    });
+    if (!status.ok()) return status;
+    return rows;
+  }
+  Rows Load() { return Load(db_.get()).value(); }
+
+  // The files of the database whose name ends so, newest last.
+  static std::vector<std::string> FilesWith(const std::string& dir, absl::string_view suffix) {
+    std::vector<std::string> paths;
+    for (const auto& entry : std::filesystem::directory_iterator(dir)) {
+      const std::string path = entry.path().string();
+      if (absl::string_view(path).substr(path.size() - suffix.size()) == suffix) {
+        paths.push_back(path);
+      }
+    }
+    std::sort(paths.begin(), paths.end());
+    return paths;
+  }
+  static void Overwrite(const std::string& path, int64_t offset, absl::string_view data) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(offset);
+    file.write(data.data(), static_cast<std::streamsize>(data.size()));
+    ASSERT_TRUE(file.good());
+  }
+
+  const std::string root_ = ::testing::TempDir() + "/triad_ledger_db_test";
+  const std::string dir_ = root_ + "/ledger";
+  std::unique_ptr<LedgerStore> db_;
+};
+
+TEST_F(LedgerDbTest, ANewOneHoldsNothingAtPositionZero) {
+  EXPECT_EQ(db_->applied(), LogPosition());
+  EXPECT_THAT(Load(), IsEmpty());
+  Open();
+  EXPECT_EQ(db_->applied(), LogPosition());
+}
+
+TEST_F(LedgerDbTest, RowsComeBackInKeyOrderWithTheirPosition) {
+  ASSERT_TRUE(db_->Write({{"b", "2"}, {"a", "1"}, {"c", ""}}, {7, 2}).ok());
+  ASSERT_TRUE(db_->Write({{"b", std::nullopt}, {std::string("\0k\xFF", 3), "v"}}, {8, 2}).ok());
+  const auto expected =
+      ElementsAre(Pair(std::string("\0k\xFF", 3), "v"), Pair("a", "1"), Pair("c", ""));
+  EXPECT_THAT(Load(), expected);
+  Open();
+  EXPECT_THAT(Load(), expected);
+  EXPECT_EQ(db_->applied(), (LogPosition{8, 2}));
+}
+
+TEST_F(LedgerDbTest, ABatchWithoutRowsMovesThePosition) {
+  ASSERT_TRUE(db_->Write({}, {9, 3}).ok());
+  ASSERT_TRUE(db_->Sync().ok());
+  Open();
+  EXPECT_EQ(db_->applied(), (LogPosition{9, 3}));
+}
+
+TEST_F(LedgerDbTest, TheFirstErrorOfTheReaderEndsTheReading) {
+  ASSERT_TRUE(db_->Write({{"a", "1"}, {"b", "2"}}, {1, 1}).ok());
+  int seen = 0;
+  const absl::Status status = db_->Load([&](absl::string_view, absl::string_view) {
+    ++seen;
+    return absl::CancelledError("enough");
+  });
+  EXPECT_TRUE(absl::IsCancelled(status));
+  EXPECT_EQ(seen, 1);
+}
+
+TEST_F(LedgerDbTest, TheKeyOfItsOwnRowIsRefused) {
+  EXPECT_TRUE(absl::IsInvalidArgument(db_->Write({{std::string("\0applied", 8), "x"}}, {1, 1})));
+  EXPECT_EQ(db_->applied(), LogPosition());
+}
+
+TEST_F(LedgerDbTest, ASecondOpenIsRefusedAndHarmless) {
+  const absl::Status status = OpenLedgerDb(dir_).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("another process has the ledger database"));
+  EXPECT_TRUE(absl::IsFailedPrecondition(DestroyLedgerDb(dir_)));
+  EXPECT_TRUE(db_->Write({{"a", "1"}}, {1, 1}).ok());
+}
+
+TEST_F(LedgerDbTest, DestroyLeavesAnEmptyOne) {
+  ASSERT_TRUE(db_->Write({{"a", "1"}}, {1, 1}).ok());
+  db_.reset();
+  ASSERT_TRUE(DestroyLedgerDb(dir_).ok());
+  EXPECT_TRUE(std::filesystem::is_empty(root_));
+  ASSERT_TRUE(DestroyLedgerDb(dir_).ok());
+  Open();
+  EXPECT_EQ(db_->applied(), LogPosition());
+  EXPECT_THAT(Load(), IsEmpty());
+}
+
+TEST_F(LedgerDbTest, WhatDestroyLeftHalfDoneIsFinishedByOpen) {
+  db_.reset();
+  std::filesystem::rename(dir_, dir_ + ".discarded");
+  Open();
+  EXPECT_EQ(FilesWith(root_, ".discarded").size(), 0u);
+}
+
+TEST_F(LedgerDbTest, ADamagedManifestIsDataLossAndADestroyHelps) {
+  ASSERT_TRUE(db_->Write({{"a", "1"}}, {1, 1}).ok());
+  db_.reset();
+  for (const auto& entry : std::filesystem::directory_iterator(dir_)) {
+    if (absl::StrContains(entry.path().filename().string(), "MANIFEST")) {
+      Overwrite(entry.path().string(), 10, "garbage");
+    }
+  }
+  const absl::Status status = OpenLedgerDb(dir_).status();
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr(dir_));
+  ASSERT_TRUE(DestroyLedgerDb(dir_).ok());
+  Open();
+}
+
+// Large enough that RocksDB flushes tables in between.
+class LargeLedgerDbTest : public LedgerDbTest {
+ protected:
+  // Row "count" always says how many batches there were, so it must agree with the position.
+  void Fill(uint64_t batches) {
+    for (uint64_t i = 1; i <= batches; ++i) {
+      std::string value(64 << 10, static_cast<char>('a' + i % 26));
+      for (size_t k = 0; k < value.size(); k += 7) value[k] = static_cast<char>(i * k >> 3);
+      ASSERT_TRUE(
+          db_->Write({{absl::StrCat("row ", i % 100), value}, {"count", absl::StrCat(i)}}, {i, 1})
+              .ok());
+    }
+  }
+};
+
+TEST_F(LargeLedgerDbTest, AMissingOrDamagedTableIsDataLoss) {
+  Fill(400);
+  Open();  // replays the WAL into tables
+  db_.reset();
+  const std::vector<std::string> tables = FilesWith(dir_, ".sst");
+  ASSERT_GE(tables.size(), 1u);
+  const std::string copy = root_ + "/copy";
+  for (const bool missing : {true, false}) {
+    for (const std::string& table : tables) {
+      std::filesystem::remove_all(copy);
+      std::filesystem::copy(dir_, copy);
+      const std::string victim = copy + table.substr(dir_.size());
+      if (missing) {
+        std::filesystem::remove(victim);
+      } else {
+        Overwrite(victim, 100, "garbage");
+      }
+      // A damaged block shows when it is read, at the latest by Load.
+      auto db = OpenLedgerDb(copy);
+      const absl::Status status = db.ok() ? Load(db->get()).status() : db.status();
+      EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+    }
+  }
+}
+
+// What a power loss leaves: of the unsynced WAL some beginning. Never rows of one batch with the
+// position of another.
+TEST_F(LargeLedgerDbTest, AnyLossAtTheEndOfTheWalLeavesRowsAndPositionInStep) {
+  Fill(600);
+  ASSERT_GE(FilesWith(dir_, ".sst").size(), 1u);
+  const std::string copy = root_ + "/copy";
+  int opened = 0, earlier = 0;
+  for (uint64_t part = 0; part <= 16; ++part) {
+    SCOPED_TRACE(part);
+    std::filesystem::remove_all(copy);
+    std::filesystem::copy(dir_, copy);  // while it is open: as a crash would find it
+    const std::string wal = FilesWith(copy, ".log").back();
+    std::filesystem::resize_file(wal, std::filesystem::file_size(wal) * part / 16);
+    auto db = OpenLedgerDb(copy);
+    if (!db.ok()) {
+      EXPECT_TRUE(absl::IsDataLoss(db.status())) << db.status();
+      continue;
+    }
+    ++opened;
+    earlier += (*db)->applied().index < 600;
+    auto rows = Load(db->get());
+    ASSERT_TRUE(rows.ok());
+    uint64_t count = 0;
+    for (const auto& [key, value] : *rows) {
+      if (key == "count") {
+        ASSERT_TRUE(absl::SimpleAtoi(value, &count));
+      }
+    }
+    EXPECT_EQ(count, (*db)->applied().index);
+  }
+  EXPECT_GE(opened, 10);
+  EXPECT_GE(earlier, 5);
+}
+
+}  // namespace
+}  // namespace triad::storage

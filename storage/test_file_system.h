@@ -1,0 +1,120 @@
+// A disk in memory that forgets: what a crash may do to files and names that were not synced, and
+// what a machine may do to those that were.
+//
+// A write reaches the disk by sectors of 512 bytes, each of which survives a crash in any of the
+// states it has had since the last sync. A created, renamed or removed name survives only a
+// SyncDirectory. A failed sync drops what it should have written and calls it clean, as Linux does
+// (Rebello et al., ATC'20). What it does not model: directories (any path may be used),
+// permissions.
+//
+// Not thread-safe. Deterministic: chance comes from the caller.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "storage/file_system.h"
+
+namespace triad::storage {
+
+class TestFileSystem final : public FileSystem {
+ public:
+  // One call that changes something, in the order of the calls.
+  struct Operation {
+    enum Kind {
+      kCreate,
+      kWrite,
+      kSync,
+      kPreallocate,
+      kTruncate,
+      kRename,
+      kRemove,
+      kSyncDirectory
+    } kind = kWrite;
+    std::string path;
+    uint64_t offset = 0;
+    uint64_t size = 0;
+  };
+  // A number in [0, bound): 0 is always the state on the disk, bound - 1 the newest one.
+  using Choice = std::function<uint32_t(uint32_t bound)>;
+
+  TestFileSystem() = default;
+
+  absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path, bool create) override;
+  absl::StatusOr<std::vector<std::string>> List(const std::string& dir) override;
+  absl::Status Rename(const std::string& from, const std::string& to) override;
+  absl::Status Remove(const std::string& path) override;
+  absl::Status SyncDirectory(const std::string& dir) override;
+  bool Exists(const std::string& path) override;
+
+  // The power fails before operation `number` (counted from 0 since construction): it and all that
+  // follow, reads too, return UNAVAILABLE until Crash or Restart.
+  void StopAt(uint64_t number) { stop_at_ = number; }
+  // Operation `number` returns `error`. A write does its first half; a sync loses what was
+  // unsynced.
+  void FailAt(uint64_t number, absl::Status error);
+  // From now on the file cannot be read: a bad sector.
+  void FailReads(const std::string& path) { unreadable_.insert(path); }
+  // The power is back: of everything unsynced, `choose` says which state is left. Open files are
+  // dead.
+  void Crash(const Choice& choose);
+  // Only the process died: nothing is lost, but nothing is on the disk that was not. Open files are
+  // dead.
+  void Restart();
+  // The same disk once more, unsynced state included, without open files, faults and history.
+  std::unique_ptr<TestFileSystem> Copy() const;
+
+  // What a reader sees; "" when there is no such file.
+  std::string Content(const std::string& path) const;
+  // Puts `content` there as if it had always been so; nullopt removes the file.
+  void Damage(const std::string& path, std::optional<std::string> content);
+
+  // What was done, without failed and refused operations' effects but with their entries.
+  const std::vector<Operation>& operations() const { return operations_; }
+  uint64_t operation_count() const { return operations_.size(); }
+  bool stopped() const { return stopped_; }
+
+ private:
+  friend class TestFile;
+
+  struct Node {
+    std::string now;
+    std::string durable;
+    // By number: the contents since the last sync, oldest first.
+    std::map<uint64_t, std::vector<std::string>> sectors;
+    std::vector<uint64_t> sizes;
+  };
+  // An unsynced change of a directory: at `path` there is now `node`, or nothing.
+  struct NameChange {
+    std::string path;
+    std::shared_ptr<Node> node;
+    std::string from;  // of a rename
+  };
+  using Names = std::map<std::string, std::shared_ptr<Node>>;
+
+  absl::Status Begin(Operation operation);
+  absl::Status Refusal() const;
+  static void Write(Node* node, uint64_t offset, absl::string_view data);
+  static void Resize(Node* node, uint64_t size);
+  static void Sync(Node* node);
+  static void Forget(Node* node);
+  static void CrashNode(Node* node, const Choice& choose);
+
+  Names names_;
+  Names durable_names_;
+  std::vector<NameChange> changes_;
+  std::vector<Operation> operations_;
+  std::optional<uint64_t> stop_at_;
+  std::map<uint64_t, absl::Status> failures_;
+  std::set<std::string> unreadable_;
+  bool stopped_ = false;
+  uint64_t epoch_ = 0;  // of the open files that still work
+};
+
+}  // namespace triad::storage
