@@ -1,0 +1,360 @@
+#include "server/client_desk.h"
+
+#include <openssl/crypto.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "license/digest.h"
+#include "server/limits.h"
+
+namespace triad::server {
+namespace {
+
+constexpr size_t kSessionIdBytes = 16;
+constexpr size_t kTokenBytes = 16;
+
+v1::Failure::Why FailureOf(v1::Refused::Why why) {
+  switch (why) {
+    case v1::Refused::SESSION_UNKNOWN:
+      return v1::Failure::SESSION_UNKNOWN;
+    case v1::Refused::BAD_TOKEN:
+      return v1::Failure::BAD_TOKEN;
+    case v1::Refused::STALE_ATTACHMENT:
+      return v1::Failure::STALE_ATTACHMENT;
+    case v1::Refused::TOO_MANY_PENDING:
+    case v1::Refused::SESSION_TABLE_FULL:
+      return v1::Failure::OVERLOADED;
+    case v1::Refused::MALFORMED:
+      return v1::Failure::MALFORMED;
+    default:
+      return v1::Failure::REFUSED;
+  }
+}
+
+}  // namespace
+
+std::string HashToken(absl::string_view token) {
+  return license::Sha256(token);
+}
+
+ClientDesk::ClientDesk(Config config, const Environment* env, const license::Ledger* ledger,
+                       Proposals* proposals, Attachments* attachments)
+    : config_(config),
+      env_(env),
+      ledger_(ledger),
+      proposals_(proposals),
+      attachments_(attachments) {
+}
+
+void ClientDesk::OnMessage(const Caller& caller, v1::ClientMessage message) {
+  open_.insert(caller.connection);
+  if (caller.unary) unary_.insert(caller.connection);
+  const uint64_t id = message.id();
+  if (message.ByteSizeLong() > kClientMessageBytesMax) {
+    Fail(caller.connection, id, v1::Failure::MALFORMED,
+         absl::StrCat("message above ", kClientMessageBytesMax,
+                      " bytes: ask for fewer features at once"));
+    return;
+  }
+  if (stopping_ || !not_ready_.empty()) {
+    Fail(caller.connection, id, stopping_ ? v1::Failure::NOT_READY : v1::Failure::NO_QUORUM,
+         stopping_ ? "this node stops: ask another" : not_ready_);
+    return;
+  }
+  switch (message.body_case()) {
+    case v1::ClientMessage::kOpen:
+      return OnOpen(caller, id, std::move(*message.mutable_open()));
+    case v1::ClientMessage::kAttach:
+      return OnAttach(caller, id, message.attach());
+    case v1::ClientMessage::kRequest:
+      return OnRequest(caller, id, std::move(*message.mutable_request()));
+    case v1::ClientMessage::kHeartbeat:
+      return OnHeartbeat(caller, id, message.heartbeat());
+    case v1::ClientMessage::kClose:
+      return OnClose(caller, id, message.close());
+    case v1::ClientMessage::kDescribe:
+      return OnDescribe(caller, id, message.describe());
+    case v1::ClientMessage::BODY_NOT_SET:
+      break;
+  }
+  Fail(caller.connection, id, v1::Failure::MALFORMED,
+       "message of an unknown kind: upgrade this node");
+}
+
+Origin ClientDesk::MakeOrigin(Origin::Kind kind, const Caller& caller, uint64_t id,
+                              const std::string& session) const {
+  Origin origin;
+  origin.kind = kind;
+  origin.connection = caller.connection;
+  origin.message_id = id;
+  origin.session = session;
+  return origin;
+}
+
+void ClientDesk::OnOpen(const Caller& caller, uint64_t id, v1::Open open) {
+  if (open.session().size() != kSessionIdBytes) {
+    return Fail(caller.connection, id, v1::Failure::MALFORMED,
+                "open: the session id must have 16 bytes");
+  }
+  Origin origin = MakeOrigin(Origin::Kind::kOpen, caller, id, open.session());
+  origin.attachment = open.attachment();
+  origin.token = env_->random->Bytes(kTokenBytes);
+  v1::Command command;
+  auto* body = command.mutable_open();
+  body->set_session(open.session());
+  body->set_token_hash(HashToken(origin.token));
+  *body->mutable_identity() = std::move(*open.mutable_identity());
+  body->mutable_identity()->set_peer_address(caller.address);
+  body->set_attachment(open.attachment());
+  body->set_node(config_.slot);
+  body->set_ttl_ms(config_.session_ttl_ms);
+  proposals_->Submit(std::move(command), std::move(origin), env_->clock->NowMs());
+}
+
+void ClientDesk::OnAttach(const Caller& caller, uint64_t id, const v1::Attach& attach) {
+  if (attach.session().size() != kSessionIdBytes) {
+    return Fail(caller.connection, id, v1::Failure::MALFORMED,
+                "attach: the session id must have 16 bytes");
+  }
+  Origin origin = MakeOrigin(Origin::Kind::kAttach, caller, id, attach.session());
+  origin.attachment = attach.attachment();
+  v1::Command command;
+  auto* body = command.mutable_attach();
+  body->set_session(attach.session());
+  body->set_token_hash(HashToken(attach.token()));
+  body->set_attachment(attach.attachment());
+  body->set_node(config_.slot);
+  body->set_peer_address(caller.address);
+  proposals_->Submit(std::move(command), std::move(origin), env_->clock->NowMs());
+}
+
+void ClientDesk::OnRequest(const Caller& caller, uint64_t id, v1::ClientRequest request) {
+  if (request.session().size() != kSessionIdBytes || request.seq() == 0 ||
+      request.op_case() == v1::ClientRequest::OP_NOT_SET) {
+    return Fail(caller.connection, id, v1::Failure::MALFORMED,
+                "request: needs a session id of 16 bytes, a seq above 0 and something to do");
+  }
+  v1::Command command;
+  auto* body = command.mutable_request();
+  if (!attachments_->IsBound(caller.connection, request.session())) {
+    if (request.token().empty()) {
+      return Fail(
+          caller.connection, id, v1::Failure::BAD_TOKEN,
+          "request: the session is not attached through this connection and no token is given");
+    }
+    body->set_token_hash(HashToken(request.token()));
+  }
+  body->set_session(request.session());
+  body->set_seq(request.seq());
+  body->set_acked(request.acked());
+  if (request.has_checkout()) {
+    *body->mutable_checkout() = std::move(*request.mutable_checkout());
+  } else {
+    *body->mutable_checkin() = request.checkin();
+  }
+  proposals_->Submit(std::move(command),
+                     MakeOrigin(Origin::Kind::kRequest, caller, id, request.session()),
+                     env_->clock->NowMs());
+}
+
+bool ClientDesk::KnowsToken(absl::string_view session, absl::string_view token) const {
+  const auto* known = ledger_->FindSession(session);
+  if (known == nullptr) return false;
+  const std::string hash = HashToken(token);
+  return hash.size() == known->token_hash.size() &&
+         CRYPTO_memcmp(hash.data(), known->token_hash.data(), hash.size()) == 0;
+}
+
+void ClientDesk::OnHeartbeat(const Caller& caller, uint64_t id, const v1::Heartbeat& heartbeat) {
+  v1::ServerMessage message;
+  message.set_id(id);
+  auto* answer = message.mutable_heartbeat();
+  const ConnectionId connection = caller.unary ? 0 : caller.connection;
+  for (const auto& beat : heartbeat.beats()) {
+    if (caller.unary && KnowsToken(beat.session(), beat.token())) {
+      const auto* session = ledger_->FindSession(beat.session());
+      if (session->node == config_.slot && !attachments_->ConnectionOf(beat.session())) {
+        attachments_->Bind(0, beat.session(), session->attachment);
+      }
+    }
+    const bool here =
+        attachments_->OnBeat(connection, beat.session(), beat.number(), env_->clock->NowMs());
+    if (here && !caller.unary) continue;  // answered when the leader has acknowledged it
+    auto* ack = answer->add_acks();
+    ack->set_session(beat.session());
+    ack->set_number(here ? attachments_->Confirmed(beat.session()) : 0);
+    ack->set_unknown(!here);
+  }
+  if (caller.unary || answer->acks_size() > 0) {
+    env_->clients->Send(caller.connection, std::move(message));
+  }
+}
+
+void ClientDesk::OnClose(const Caller& caller, uint64_t id, const v1::Close& close) {
+  if (close.session().size() != kSessionIdBytes) {
+    return Fail(caller.connection, id, v1::Failure::MALFORMED,
+                "close: the session id must have 16 bytes");
+  }
+  v1::Command command;
+  auto* body = command.mutable_close();
+  body->set_session(close.session());
+  if (!attachments_->IsBound(caller.connection, close.session())) {
+    if (close.token().empty()) {
+      return Fail(
+          caller.connection, id, v1::Failure::BAD_TOKEN,
+          "close: the session is not attached through this connection and no token is given");
+    }
+    body->set_token_hash(HashToken(close.token()));
+  }
+  proposals_->Submit(std::move(command),
+                     MakeOrigin(Origin::Kind::kClose, caller, id, close.session()),
+                     env_->clock->NowMs());
+}
+
+void ClientDesk::OnDescribe(const Caller& caller, uint64_t id, const v1::Describe& describe) {
+  const license::Pool* pool = ledger_->catalog().FindPool(describe.pool());
+  if (pool == nullptr) {
+    return Fail(caller.connection, id, v1::Failure::REFUSED,
+                "describe: there is no such pool in the license set now");
+  }
+  v1::ServerMessage message;
+  message.set_id(id);
+  auto* answer = message.mutable_pool();
+  answer->set_pool(pool->id);
+  answer->set_vendor(pool->vendor);
+  for (const auto& line : pool->lines) {
+    auto* wire = answer->add_lines();
+    wire->set_canonical(line.canonical);
+    wire->set_signature(line.sign.signature);
+    wire->set_key_id(line.sign.key_id);
+  }
+  env_->clients->Send(caller.connection, std::move(message));
+}
+
+void ClientDesk::SubmitDetach(const std::string& session, uint64_t attachment) {
+  v1::Command command;
+  command.mutable_detach()->set_session(session);
+  command.mutable_detach()->set_attachment(attachment);
+  command.mutable_detach()->set_grace_ms(config_.reset_grace_ms);
+  Origin origin;
+  origin.kind = Origin::Kind::kDetach;
+  origin.session = session;
+  proposals_->Submit(std::move(command), std::move(origin), env_->clock->NowMs());
+}
+
+void ClientDesk::OnClosed(ConnectionId connection, bool cut_here) {
+  open_.erase(connection);
+  if (unary_.erase(connection) > 0) return;
+  const auto lost = attachments_->Close(connection);
+  // This node closed it, not the application: that says nothing about the application, which may
+  // not even know yet.
+  if (stopping_ || cut_here) return;
+  for (const auto& [session, attachment] : lost) SubmitDetach(session, attachment);
+}
+
+void ClientDesk::MoveAway(absl::string_view reason) {
+  for (ConnectionId connection : attachments_->connections()) {
+    v1::ServerMessage message;
+    message.mutable_move_away()->set_reason(std::string(reason));
+    env_->clients->Send(connection, std::move(message));
+  }
+}
+
+void ClientDesk::Stop(absl::string_view reason) {
+  MoveAway(reason);
+  stopping_ = true;
+}
+
+void ClientDesk::OnLedgerEvent(const license::LedgerEvent& event) {
+  using Kind = license::LedgerEvent::Kind;
+  if (event.kind == Kind::kAttached) {
+    // It has moved: to another node, or to another connection here, which OnOutcome binds.
+    attachments_->Unbind(event.session);
+    return;
+  }
+  if (event.kind != Kind::kEnded) return;
+  const auto connection = attachments_->ConnectionOf(event.session);
+  attachments_->Unbind(event.session);
+  if (!connection || *connection == 0 || event.reason == "closed") return;
+  v1::ServerMessage message;
+  auto* told = message.mutable_event();
+  told->set_session(event.session);
+  told->set_kind(v1::SessionEvent::REMOVED);
+  told->set_reason(event.reason);
+  env_->clients->Send(*connection, std::move(message));
+}
+
+void ClientDesk::OnReportAnswer(const v1::SessionReportAnswer& answer) {
+  for (auto& [connection, acks] : attachments_->OnReportAnswer(answer, env_->clock->NowMs())) {
+    if (connection == 0) continue;
+    v1::ServerMessage message;
+    *message.mutable_heartbeat() = std::move(acks);
+    env_->clients->Send(connection, std::move(message));
+  }
+}
+
+void ClientDesk::AnswerSession(const Origin& origin, const v1::SessionState& state) {
+  if (!open_.contains(origin.connection)) {
+    // The connection broke before its answer: the application is not attached through it.
+    SubmitDetach(origin.session, origin.attachment);
+    return;
+  }
+  if (state.attachment() == origin.attachment && !unary_.contains(origin.connection) &&
+      !attachments_->Bind(origin.connection, origin.session, origin.attachment)) {
+    SubmitDetach(origin.session, origin.attachment);
+    v1::Failure failure;
+    failure.set_why(v1::Failure::OVERLOADED);
+    failure.set_reason("too many sessions on one connection: open another");
+    failure.set_certain(false);  // it is attached, and about to be detached
+    failure.set_retry_after_ms(kRetryAfterMs);
+    return OnFailure(origin, failure);
+  }
+  v1::ServerMessage message;
+  message.set_id(origin.message_id);
+  auto* opened = message.mutable_opened();
+  *opened->mutable_state() = state;
+  opened->set_token(origin.token);
+  opened->set_node(config_.slot);
+  opened->set_reset_grace_ms(config_.reset_grace_ms);
+  env_->clients->Send(origin.connection, std::move(message));
+}
+
+void ClientDesk::OnOutcome(const Origin& origin, const v1::Outcome& outcome) {
+  if (origin.kind > Origin::Kind::kClose) return;
+  if (outcome.has_refused()) {
+    Fail(origin.connection, origin.message_id, FailureOf(outcome.refused().why()),
+         outcome.refused().reason());
+    return;
+  }
+  if (outcome.has_session()) {
+    AnswerSession(origin, outcome.session());
+    return;
+  }
+  v1::ServerMessage message;
+  message.set_id(origin.message_id);
+  *message.mutable_outcome() = outcome;
+  env_->clients->Send(origin.connection, std::move(message));
+}
+
+void ClientDesk::OnFailure(const Origin& origin, const v1::Failure& failure) {
+  if (origin.kind > Origin::Kind::kClose) return;
+  v1::ServerMessage message;
+  message.set_id(origin.message_id);
+  *message.mutable_failure() = failure;
+  env_->clients->Send(origin.connection, std::move(message));
+}
+
+void ClientDesk::Fail(ConnectionId connection, uint64_t id, v1::Failure::Why why,
+                      absl::string_view reason) {
+  v1::ServerMessage message;
+  message.set_id(id);
+  auto* failure = message.mutable_failure();
+  failure->set_why(why);
+  failure->set_reason(std::string(reason));
+  failure->set_certain(true);
+  failure->set_retry_after_ms(kRetryAfterMs);
+  env_->clients->Send(connection, std::move(message));
+}
+
+}  // namespace triad::server

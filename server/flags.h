@@ -1,0 +1,37 @@
+// triadd's command line: a verb and flags, from arguments and flag files.
+//
+// Flags have hyphens, underscores mean the same. Abseil's own parser takes no hyphens and exits
+// with 1 on errors, so this one is ours: a table, and errors that say which flag and what it takes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace triad::server {
+
+struct Flags {
+  std::string verb;  // "", "init"
+  std::string license = "/etc/triad/license.dat";
+  std::string data_dir = "/var/lib/triad";
+  std::string vendor_keys = "/etc/triad/vendors.d";
+  std::string admin_socket = "/run/triad/admin.sock";
+  std::vector<std::string> options;  // VENDOR=FILE
+  int node = 0;                      // 0: found out
+  bool insecure = false;
+  bool validate = false;
+  bool help = false;
+  int64_t session_ttl_ms = 60'000;
+  int64_t reset_grace_ms = 10'000;
+  int64_t heartbeat_ms = 50;
+  int64_t election_timeout_ms = 300;
+};
+
+// INVALID_ARGUMENT: wrong usage, one line.
+absl::StatusOr<Flags> ParseFlags(const std::vector<std::string>& arguments);
+
+std::string HelpText();
+
+}  // namespace triad::server

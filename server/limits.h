@@ -1,0 +1,80 @@
+// Every limit of the daemon, with its reason.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "license/limits.h"
+#include "quorum/limits.h"
+
+namespace triad::server {
+
+// The unit of the core's time. Failover wants tens of milliseconds; 100 wake-ups a second cost
+// nothing.
+inline constexpr int64_t kTickMs = 10;
+// After a pause the core gets at most this many ticks at once: enough for any timeout to run out,
+// no more.
+inline constexpr int64_t kCatchUpTicksMax = 100;
+
+// Commands of this node's clients that wait for their outcome. 65,536 of about 300 bytes are 20 MB.
+// New checkouts are refused above the first; everything that gives back or keeps alive goes through
+// up to the second.
+inline constexpr size_t kPendingCheckoutsMax = 49'152;
+inline constexpr size_t kPendingCommandsMax = 65'536;
+static_assert(kPendingCheckoutsMax < kPendingCommandsMax, "headroom for check-ins and heartbeats");
+
+// One client message: a checkout of 64 items with 256-byte names is 34 KB.
+inline constexpr size_t kClientMessageBytesMax = 64u << 10;
+// One gRPC message, either way: must carry an append of one largest entry and its frame.
+inline constexpr int kWireMessageBytesMax = 8 << 20;
+static_assert(kWireMessageBytesMax > static_cast<int>(quorum::kEntryBytesMax + (64u << 10)));
+static_assert(license::kLicenseSetBytesMax + (64u << 10) < quorum::kEntryBytesMax);
+
+// One batch on a stream: small enough that one largest message more still fits the wire's limit,
+// and that a heartbeat behind it does not wait.
+inline constexpr size_t kBatchBytesMax = 1u << 20;
+static_assert(kBatchBytesMax + quorum::kEntryBytesMax + quorum::kAppendBytesMax + (64u << 10) <
+              static_cast<size_t>(kWireMessageBytesMax));
+// Messages of a client in one batch; libtriad sends at most 256.
+inline constexpr int kClientBatchMessagesMax = 4'096;
+
+// Queued to one client connection; a reader slower than this is cut off (it resumes its sessions
+// elsewhere).
+inline constexpr size_t kClientQueueMessagesMax = 65'536;
+// Queued to one peer; above it messages are dropped, which the core and the relay survive.
+inline constexpr size_t kPeerQueueBytesMax = 32u << 20;
+inline constexpr size_t kSessionsPerConnectionMax = 10'000;
+inline constexpr size_t kConnectionsMax = 20'000;
+
+// A request waits this long for a leader before it is refused: longer than any election, and with
+// the way back still under the two seconds in which a user must hear that there is no quorum.
+inline constexpr int64_t kNoQuorumHoldMs = 1'200;
+// A request that was sent on its way but has no outcome: the client retries elsewhere long before.
+inline constexpr int64_t kRequestTimeoutMs = 4'500;
+// A relayed batch without an answer is sent again, perhaps to another leader; Apply does it once.
+inline constexpr int64_t kRelayTimeoutMs = 300;
+// After a refusal by the leader (it hands over, or is not ready yet) a follower waits this long.
+inline constexpr int64_t kRelayPauseMs = 20;
+// Relayed and not answered: bounds what one round trip carries.
+inline constexpr size_t kRelayBatchesMax = 8;
+inline constexpr int64_t kReadTimeoutMs = 1'900;
+// Reads of tools and of the other nodes; heartbeat reports have room beyond it.
+inline constexpr size_t kReadsMax = 2'048;
+inline constexpr size_t kReadsAndReportsMax = 4'096;
+inline constexpr size_t kRelayCommandsMax = 4'096;
+inline constexpr size_t kRelayBytesMax = 1u << 20;
+
+// Nodes report heartbeats to the leader this often: a client's beat is acknowledged within it.
+inline constexpr int64_t kReportIntervalMs = 200;
+inline constexpr size_t kReportSessionsMax = 20'000;
+inline constexpr size_t kReportsPendingMax = 256;
+// Expiries proposed at one time; the rest follow with the next tick.
+inline constexpr size_t kExpiriesAtOnceMax = 1'000;
+
+// Ledger rows are written behind Apply this often.
+inline constexpr int64_t kLedgerWriteIntervalMs = 50;
+
+inline constexpr uint32_t kRetryAfterMs = 200;
+inline constexpr uint32_t kPeerProtocol = 1;
+
+}  // namespace triad::server

@@ -1,0 +1,205 @@
+#include "server/site.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "license/limits.h"
+#include "license/signature.h"
+#include "server/system.h"
+#include "server/usage.h"
+
+namespace triad::server {
+namespace {
+
+constexpr size_t kKeyFileBytesMax = 64u << 10;
+
+std::vector<std::string> LicensePaths(const std::string& list) {
+  std::vector<std::string> paths;
+  for (absl::string_view part : absl::StrSplit(list, ':', absl::SkipEmpty())) {
+    const std::string path = std::filesystem::absolute(std::string(part)).lexically_normal();
+    if (!IsDirectory(path)) {
+      paths.push_back(path);
+      continue;
+    }
+    for (std::string& file : ListFiles(path, ".lic")) paths.push_back(std::move(file));
+  }
+  return paths;
+}
+
+void ReadKeys(const std::string& dir, Site* site) {
+  const std::vector<std::string> files = ListFiles(dir, ".pub");
+  if (files.empty()) {
+    site->problems.push_back(absl::StrCat(dir,
+                                          ": no vendor's key (*.pub) there: no license line can be "
+                                          "checked; install the vendor's .pub file"));
+  }
+  for (const std::string& path : files) {
+    const auto text = ReadFile(path, kKeyFileBytesMax);
+    if (!text.ok()) {
+      site->problems.emplace_back(std::string(text.status().message()));
+      continue;
+    }
+    const auto key = license::ParsePublicKey(path, *text);
+    if (!key.ok()) {
+      site->problems.emplace_back(std::string(key.status().message()));
+      continue;
+    }
+    auto* wire = site->files.add_vendor_keys();
+    wire->set_vendor(key->vendor);
+    wire->set_public_key(std::string(key->key.begin(), key->key.end()));
+  }
+}
+
+bool Names(const license::ServerLine& line, const license::MachineIds& machine) {
+  const auto& names = machine.hostnames;
+  const auto& addresses = machine.addresses;
+  if (std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+        return absl::EqualsIgnoreCase(name, line.host);
+      })) {
+    return true;
+  }
+  if (std::find(addresses.begin(), addresses.end(), line.host) != addresses.end()) return true;
+  using Type = license::HostId::Type;
+  const Type type = line.host_id.type;
+  // ANY and ID= name every machine, and so none.
+  const bool particular = type == Type::kEther || type == Type::kHostname;
+  return particular && license::Matches(line.host_id, machine);
+}
+
+std::string Describe(const license::MachineIds& machine) {
+  return absl::StrCat("ether ",
+                      machine.ethers.empty() ? "none" : absl::StrJoin(machine.ethers, " "),
+                      ", hostname ", absl::StrJoin(machine.hostnames, " "));
+}
+
+bool IsLoopback(const std::string& host) {
+  return absl::StartsWith(host, "127.") || host == "::1" || host == "localhost";
+}
+
+}  // namespace
+
+std::string ServerSetOf(const license::Catalog& catalog) {
+  return absl::HexStringToBytes(catalog.server_set());
+}
+
+absl::StatusOr<Site> ReadSite(const Flags& flags) {
+  Site site;
+  size_t bytes = 0;
+  for (const std::string& path : LicensePaths(flags.license)) {
+    auto text = ReadFile(path, license::kLicenseSetBytesMax);
+    if (!text.ok()) {
+      site.problems.push_back(absl::StrCat("license file ", std::string(text.status().message())));
+      continue;
+    }
+    bytes += text->size();
+    auto* file = site.files.add_license_files();
+    file->set_name(path);
+    file->set_content(*std::move(text));
+  }
+  for (const std::string& option : flags.options) {
+    const std::pair<std::string, std::string> named =
+        absl::StrSplit(option, absl::MaxSplits('=', 1));
+    auto text = ReadFile(named.second, license::kLicenseSetBytesMax);
+    if (!text.ok()) {
+      site.problems.push_back(absl::StrCat("options file ", std::string(text.status().message())));
+      continue;
+    }
+    bytes += text->size();
+    auto* file = site.files.add_option_files();
+    file->set_name(named.first);
+    file->set_content(*std::move(text));
+  }
+  if (bytes > license::kLicenseSetBytesMax) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("license and options files together are larger than ",
+                     license::kLicenseSetBytesMax, " bytes"));
+  }
+  ReadKeys(flags.vendor_keys, &site);
+  site.catalog = license::Catalog::Build(SourcesOf(site.files));
+  return site;
+}
+
+absl::StatusOr<std::vector<Node::Server>> ServersOf(const std::vector<license::ServerLine>& lines) {
+  if (lines.empty()) {
+    return absl::FailedPreconditionError(
+        "no SERVER lines (-13): the license file needs one, or three for three hosts");
+  }
+  if (lines.size() != 1 && lines.size() != 3) {
+    const auto& at = lines.back().position;
+    return absl::FailedPreconditionError(
+        absl::StrCat(at.file, ":", at.line, ":", at.column, ": ", lines.size(),
+                     " SERVER lines: a license server has one, or three that run as one; ask the "
+                     "vendor for such a file"));
+  }
+  std::vector<Node::Server> servers;
+  for (const license::ServerLine& line : lines) {
+    if (line.port == 0) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(line.position.file, ":", line.position.line,
+                       ": SERVER line without a port: add one, such as 27000"));
+    }
+    servers.push_back({static_cast<quorum::Slot>(servers.size() + 1), line.host, line.port});
+  }
+  return servers;
+}
+
+absl::StatusOr<std::vector<Node::Server>> ServersOf(const license::Catalog& catalog) {
+  if (catalog.servers().empty()) {
+    for (const auto& diagnostic : catalog.diagnostics()) {
+      const bool about_servers = absl::StrContains(diagnostic.message, "SERVER");
+      if (about_servers && diagnostic.severity == license::Severity::kError) {
+        return absl::FailedPreconditionError(diagnostic.ToString());
+      }
+    }
+  }
+  return ServersOf(catalog.servers());
+}
+
+absl::StatusOr<quorum::Slot> FindSlot(const Flags& flags,
+                                      const std::vector<license::ServerLine>& lines,
+                                      const license::MachineIds& machine) {
+  if (flags.node > static_cast<int>(lines.size())) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "--node=", flags.node, ": the license file has ", lines.size(), " SERVER line(s)"));
+  }
+  if (flags.node != 0) return static_cast<quorum::Slot>(flags.node);
+  if (lines.size() == 1) return quorum::Slot::k1;
+  std::vector<int> found;
+  for (size_t i = 0; i < lines.size(); ++i) {
+    if (Names(lines[i], machine)) found.push_back(static_cast<int>(i) + 1);
+  }
+  if (found.size() == 1) return static_cast<quorum::Slot>(found.front());
+  return absl::FailedPreconditionError(
+      absl::StrCat(found.empty() ? "no SERVER line names this machine"
+                                 : "several SERVER lines name this machine",
+                   " (", Describe(machine), "): give --node=1, 2 or 3"));
+}
+
+absl::Status CheckHostId(const license::ServerLine& line, const license::MachineIds& machine) {
+  if (license::Matches(line.host_id, machine)) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      line.position.file, ":", line.position.line, ": SERVER line for ", line.host,
+      " says host id ", line.host_id.ToString(), ", this machine has ", Describe(machine),
+      " (-9): run it on the machine that was licensed, or ask the vendor for a new file"));
+}
+
+bool AllLoopback(const std::vector<Node::Server>& servers) {
+  return std::all_of(servers.begin(), servers.end(),
+                     [](const Node::Server& server) { return IsLoopback(server.host); });
+}
+
+absl::Status CheckPlaintext(const Flags& flags, const std::vector<Node::Server>& servers) {
+  if (flags.insecure || AllLoopback(servers)) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "a SERVER host is not a loopback address and there is no TLS: give --insecure to serve in "
+      "plaintext");
+}
+
+}  // namespace triad::server

@@ -1,0 +1,49 @@
+// The machine as the daemon uses it: clocks, chance, the log of events, and what host ids the
+// machine can show.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "license/host_id.h"
+#include "server/environment.h"
+
+namespace triad::server {
+
+// CLOCK_BOOTTIME and the machine's zone. Thread-safe.
+class SystemClock final : public Clock {
+ public:
+  int64_t NowMs() override;
+  int64_t WallMs() override;
+  int32_t UtcOffsetSeconds() override;
+};
+
+// getrandom(2). Thread-safe.
+class SystemRandom final : public Random {
+ public:
+  uint32_t Below(uint32_t bound) override;
+  std::string Bytes(size_t size) override;
+};
+
+// One line an event on stderr: with the journal's priority prefix when the journal reads it, else
+// with date and time. Thread-safe.
+class StderrLogger final : public Logger {
+ public:
+  StderrLogger();
+  void Log(LogLevel level, absl::string_view line) override;
+
+ private:
+  const bool journal_;
+};
+
+// What this machine can show of itself.
+license::MachineIds ReadMachineIds();
+
+// The whole of a regular file, at most `bytes_max`. The error names the path.
+absl::StatusOr<std::string> ReadFile(const std::string& path, size_t bytes_max);
+bool IsDirectory(const std::string& path);
+// Files in `dir` whose name ends with `suffix`, in name order; empty when it cannot be read.
+std::vector<std::string> ListFiles(const std::string& dir, absl::string_view suffix);
+
+}  // namespace triad::server

@@ -1,0 +1,41 @@
+#include "server/system.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <set>
+#include <string>
+
+namespace triad::server {
+namespace {
+
+TEST(System, ThisMachineHasALoopbackAndANameAndAUser) {
+  const license::MachineIds ids = ReadMachineIds();
+  EXPECT_FALSE(ids.hostnames.empty());
+  EXPECT_THAT(ids.addresses, ::testing::Contains("127.0.0.0/8"));
+}
+
+TEST(System, RandomBytesAreAsManyAsAskedForAndDiffer) {
+  SystemRandom random;
+  std::set<std::string> drawn;
+  for (int i = 0; i < 100; ++i) drawn.insert(random.Bytes(16));
+  EXPECT_EQ(drawn.size(), 100u);
+  EXPECT_EQ(drawn.begin()->size(), 16u);
+  for (int i = 0; i < 100; ++i) EXPECT_LT(random.Below(3), 3u);
+}
+
+TEST(System, AFileIsReadWholeOrNotAtAll) {
+  const std::string path = ::testing::TempDir() + "/file.lic";
+  std::ofstream(path) << "12345";
+  EXPECT_EQ(*ReadFile(path, 5), "12345");
+  EXPECT_THAT(std::string(ReadFile(path, 4).status().message()), ::testing::HasSubstr(path));
+  EXPECT_FALSE(ReadFile("/no/such/file", 4).ok());
+  EXPECT_FALSE(ReadFile(::testing::TempDir(), 4).ok()) << "a directory is no file";
+  EXPECT_TRUE(IsDirectory(::testing::TempDir()));
+  EXPECT_THAT(ListFiles(::testing::TempDir(), ".lic"),
+              ::testing::Contains(::testing::EndsWith("file.lic")));
+}
+
+}  // namespace
+}  // namespace triad::server

@@ -1,0 +1,137 @@
+#include "server/usage.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+
+namespace triad::server {
+namespace {
+
+void AddUses(const license::Ledger& ledger, const license::Pool& pool, v1::Pool* out) {
+  for (uint64_t handle : ledger.HandlesOf(pool.id)) {
+    const license::Checkout* checkout = ledger.FindCheckout(handle);
+    if (checkout == nullptr) continue;
+    const license::Session& session = *checkout->session;
+    v1::Use* use = out->add_uses();
+    use->set_user(session.identity.user());
+    use->set_host(session.identity.host());
+    use->set_display(session.identity.display());
+    use->set_process_id(session.identity.process_id());
+    use->set_node(session.node);
+    *use->mutable_holding() = license::HoldingOf(*checkout);
+  }
+}
+
+v1::Pool DescribePool(const license::Ledger& ledger, const license::Pool& pool, bool with_uses) {
+  v1::Pool out;
+  out.set_id(pool.id);
+  out.set_version(pool.version);
+  out.set_expires(pool.ExpiryText());
+  out.set_uncounted(pool.uncounted);
+  out.set_licenses(pool.uncounted ? 0 : pool.LicensesOn(ledger.today()));
+  out.set_used(ledger.UsedOf(pool.id));
+  out.set_vendor_string(pool.vendor_string);
+  out.set_host_ids(pool.host_ids);
+  if (with_uses) AddUses(ledger, pool, &out);
+  return out;
+}
+
+// The lines of the set, canonical form -> where it stands.
+std::map<std::string, std::string> LinesOf(const license::Catalog& catalog) {
+  std::map<std::string, std::string> lines;
+  for (const auto& pool : catalog.pools()) {
+    for (const auto& line : pool.lines) {
+      const auto& at = line.line.position;
+      lines[line.canonical] = absl::StrCat(at.file, ":", at.line, " (", line.line.feature, ")");
+    }
+  }
+  return lines;
+}
+
+}  // namespace
+
+v1::Usage BuildUsage(const license::Ledger& ledger, const v1::GetUsageRequest& request) {
+  v1::Usage usage;
+  usage.set_index(ledger.applied().index);
+  usage.set_now_wall_ms(ledger.wall_ms());
+  usage.set_utc_offset_s(ledger.utc_offset_s());
+  std::map<std::pair<std::string, std::string>, int> at;  // (vendor, name) -> place
+  for (const license::Pool& pool : ledger.catalog().pools()) {
+    if (!request.feature().empty() && pool.feature != request.feature()) continue;
+    auto [it, inserted] = at.try_emplace({pool.vendor, pool.feature}, usage.features_size());
+    if (inserted) {
+      auto* fresh = usage.add_features();
+      fresh->set_name(pool.feature);
+      fresh->set_vendor(pool.vendor);
+    }
+    v1::Feature* feature = usage.mutable_features(it->second);
+    *feature->add_pools() = DescribePool(ledger, pool, !request.no_checkouts());
+    const v1::Pool& described = feature->pools(feature->pools_size() - 1);
+    feature->set_issued(feature->issued() + described.licenses());
+    feature->set_used(feature->used() + described.used());
+    if (described.uncounted()) feature->set_uncounted(true);
+    // Permanent beats every date; among dates the pools are in grant order, so the first stands.
+    if (feature->expires().empty() || described.expires() == "permanent") {
+      feature->set_expires(described.expires());
+    }
+  }
+  return usage;
+}
+
+std::vector<std::string> ExpiredLines(const license::Ledger& ledger) {
+  std::vector<std::string> expired;
+  for (const license::Pool& pool : ledger.catalog().pools()) {
+    for (const auto& line : pool.lines) {
+      if (!line.line.expiry || *line.line.expiry >= ledger.today()) continue;
+      license::Diagnostic diagnostic{
+          license::Severity::kWarning, line.line.position,
+          absl::StrCat(pool.feature, ": expired on ", line.line.expiry_text, " (-10): ask ",
+                       pool.vendor, " for a new line")};
+      expired.push_back(diagnostic.ToString());
+    }
+  }
+  return expired;
+}
+
+license::LicenseSources SourcesOf(const v1::InstallLicenses& set) {
+  license::LicenseSources sources;
+  for (const auto& file : set.license_files()) {
+    sources.license_files.push_back({file.name(), file.content()});
+  }
+  for (const auto& file : set.option_files()) {
+    sources.option_files.push_back({file.name(), file.content()});
+  }
+  for (const auto& key : set.vendor_keys()) {
+    license::PublicKey bytes{};
+    if (key.public_key().size() != bytes.size()) continue;
+    std::copy(key.public_key().begin(), key.public_key().end(), bytes.begin());
+    sources.keys.emplace(key.vendor(), bytes);
+  }
+  return sources;
+}
+
+std::vector<std::string> DifferencesFromInstalled(const v1::InstallLicenses& own,
+                                                  const license::Ledger& ledger) {
+  const license::Catalog mine = license::Catalog::Build(SourcesOf(own));
+  if (mine.license_hash() == ledger.catalog().license_hash()) return {};
+  const auto own_lines = LinesOf(mine);
+  const auto installed = LinesOf(ledger.catalog());
+  if (own_lines.empty()) {
+    return {"this node's own license files hold no usable line; serving the installed license set"};
+  }
+  for (const auto& [canonical, place] : own_lines) {
+    if (installed.contains(canonical)) continue;
+    return {absl::StrCat("this node's own license files differ from the installed set, first at ",
+                         place, ": serving the installed set; run triad reread here to change it")};
+  }
+  for (const auto& [canonical, place] : installed) {
+    if (own_lines.contains(canonical)) continue;
+    return {absl::StrCat("this node's own license files lack a line of the installed set, ", place,
+                         ": serving the installed set")};
+  }
+  return {"this node's own license files differ from the installed set; serving the installed set"};
+}
+
+}  // namespace triad::server

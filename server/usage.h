@@ -1,0 +1,26 @@
+// What administrators see of the ledger: features, pools and who holds them; and how a node's own
+// files differ from the installed license set. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "license/ledger.h"
+#include "triad/v1/admin.pb.h"
+
+namespace triad::server {
+
+v1::Usage BuildUsage(const license::Ledger& ledger, const v1::GetUsageRequest& request);
+
+// One line per difference between `own` and what is installed, the first differing line named;
+// empty: the same licenses.
+std::vector<std::string> DifferencesFromInstalled(const v1::InstallLicenses& own,
+                                                  const license::Ledger& ledger);
+
+// One line for each installed license line that is over on the ledger's day.
+std::vector<std::string> ExpiredLines(const license::Ledger& ledger);
+
+// The catalog's sources out of a set as the log carries it.
+license::LicenseSources SourcesOf(const v1::InstallLicenses& set);
+
+}  // namespace triad::server

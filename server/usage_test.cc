@@ -1,0 +1,112 @@
+#include "server/usage.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "license/ledger_testing.h"
+
+namespace triad::server {
+namespace {
+
+using license::testing::OpenOf;
+using license::testing::SetOf;
+
+class UsageTest : public ::testing::Test {
+ protected:
+  v1::Outcome Apply(v1::Command command) {
+    v1::LogRecord record;
+    record.mutable_stamp()->set_wall_ms(license::testing::kNoonMs);
+    *record.mutable_command() = std::move(command);
+    ++index_;
+    return ledger_.Apply({index_, 1}, &record, nullptr);
+  }
+  void Install(const v1::InstallLicenses& set) {
+    v1::Command command;
+    *command.mutable_install() = set;
+    Apply(command);
+  }
+  void Checkout(const std::string& name, uint64_t seq, const std::string& feature, uint64_t count) {
+    v1::Command command;
+    auto* request = command.mutable_request();
+    request->set_session(license::testing::SessionNamed(name));
+    request->set_seq(seq);
+    auto* item = request->mutable_checkout()->add_items();
+    item->set_feature(feature);
+    item->set_count(count);
+    ASSERT_TRUE(Apply(command).has_granted());
+  }
+
+  license::Ledger ledger_;
+  uint64_t index_ = 0;
+};
+
+TEST_F(UsageTest, PoolsOfOneNameAreOneFeature) {
+  Install(
+      SetOf("INCREMENT f acme 1.0 permanent 3\nINCREMENT f acme 2.0 31-dec-2030 4\n"
+            "FEATURE g acme 1.0 31-dec-2029 1\n",
+            0));
+  Apply(OpenOf("app"));
+  Checkout("app", 1, "f", 2);
+  const v1::Usage usage = BuildUsage(ledger_, {});
+  ASSERT_EQ(usage.features_size(), 2);
+  const v1::Feature& f = usage.features(0);
+  EXPECT_EQ(f.name(), "f");
+  EXPECT_EQ(f.issued(), 7u);
+  EXPECT_EQ(f.used(), 2u);
+  EXPECT_EQ(f.expires(), "permanent");
+  EXPECT_EQ(f.pools_size(), 2);
+  EXPECT_EQ(usage.features(1).expires(), "31-dec-2029");
+}
+
+TEST_F(UsageTest, UsesNameWhoHoldsThem) {
+  Install(SetOf("FEATURE f acme 1.0 permanent 3\n", 0));
+  v1::Command open = OpenOf("app");
+  open.mutable_open()->mutable_identity()->set_user("ann");
+  open.mutable_open()->mutable_identity()->set_host("box");
+  Apply(open);
+  Checkout("app", 1, "f", 2);
+  const v1::Usage usage = BuildUsage(ledger_, {});
+  ASSERT_EQ(usage.features(0).pools(0).uses_size(), 1);
+  const v1::Use& use = usage.features(0).pools(0).uses(0);
+  EXPECT_EQ(use.user(), "ann");
+  EXPECT_EQ(use.host(), "box");
+  EXPECT_EQ(use.holding().count(), 2u);
+  EXPECT_EQ(use.holding().handle(), license::kFirstHandle);
+}
+
+TEST_F(UsageTest, OneFeatureAndCountsOnlyCanBeAskedFor) {
+  Install(SetOf("FEATURE f acme 1.0 permanent 3\nFEATURE g acme 1.0 permanent 3\n", 0));
+  Apply(OpenOf("app"));
+  Checkout("app", 1, "g", 1);
+  v1::GetUsageRequest request;
+  request.set_feature("g");
+  request.set_no_checkouts(true);
+  const v1::Usage usage = BuildUsage(ledger_, request);
+  ASSERT_EQ(usage.features_size(), 1);
+  EXPECT_EQ(usage.features(0).used(), 1u);
+  EXPECT_EQ(usage.features(0).pools(0).uses_size(), 0);
+}
+
+TEST_F(UsageTest, ALineThatIsOverIsTold) {
+  Install(SetOf("FEATURE f acme 1.0 1-jan-2020 3\nFEATURE g acme 1.0 permanent 9\n", 0));
+  const auto expired = ExpiredLines(ledger_);
+  ASSERT_EQ(expired.size(), 1u);
+  EXPECT_THAT(expired[0], ::testing::AllOf(::testing::HasSubstr("license.dat:3:"),
+                                           ::testing::HasSubstr("f: expired on 1-jan-2020")));
+}
+
+TEST_F(UsageTest, OwnFilesThatDifferAreToldWithTheFirstLineThatDiffers) {
+  const auto set = SetOf("FEATURE f acme 1.0 permanent 3\n", 0);
+  Install(set);
+  EXPECT_TRUE(DifferencesFromInstalled(set, ledger_).empty());
+  const auto other = SetOf("FEATURE f acme 1.0 permanent 3\nFEATURE g acme 1.0 permanent 9\n", 0);
+  ASSERT_EQ(DifferencesFromInstalled(other, ledger_).size(), 1u);
+  EXPECT_THAT(DifferencesFromInstalled(other, ledger_)[0],
+              ::testing::HasSubstr("license.dat:4 (g)"));
+  EXPECT_THAT(DifferencesFromInstalled({}, ledger_)[0], ::testing::HasSubstr("no usable line"));
+}
+
+}  // namespace
+}  // namespace triad::server

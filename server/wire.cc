@@ -1,0 +1,563 @@
+#include "server/wire.h"
+
+#include <grpcpp/alarm.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+
+#include <algorithm>
+#include <functional>
+#include <set>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "server/admin_service.h"
+#include "server/grpc_stream.h"
+#include "server/limits.h"
+#include "server/unary_calls.h"
+#include "triad/v1/license.grpc.pb.h"
+#include "triad/v1/peer.grpc.pb.h"
+
+namespace triad::server {
+namespace {
+
+using quorum::Slot;
+
+using AsyncLicense = v1::LicenseService::WithAsyncMethod_Connect<v1::LicenseService::Service>;
+using AsyncPeer = v1::PeerService::WithAsyncMethod_Link<v1::PeerService::Service>;
+
+constexpr size_t kPeerQueueMessagesMax = 1u << 20;  // the bytes are what is bounded
+constexpr int64_t kUnaryTimeoutMs = kRequestTimeoutMs + 1'000;
+// Redialling a peer: gRPC's own back-off, kept short because a failover waits for it. Minimum and
+// maximum differ (with TLS an equal pair never recovers, quorum-notes E.4).
+constexpr int kDialBackoffMinMs = 50;
+constexpr int kDialBackoffMaxMs = 500;
+constexpr int kRedialMs = 20;
+// A peer's heartbeats flow 20 times a second; a link that is silent this long is dialled anew.
+constexpr int kPeerKeepaliveMs = 1'000;
+
+// One incoming stream, of a client or a peer.
+template <typename InBatch, typename OutBatch>
+class IncomingStream final
+    : public Stream<grpc::ServerAsyncReaderWriter<OutBatch, InBatch>, InBatch, OutBatch> {
+ public:
+  using Rpc = grpc::ServerAsyncReaderWriter<OutBatch, InBatch>;
+  using Base = Stream<Rpc, InBatch, OutBatch>;
+
+  IncomingStream(typename Base::Handler handler, size_t messages_max, size_t bytes_max)
+      : Base(std::move(handler), messages_max, bytes_max) {}
+
+  grpc::ServerContext context;
+  Rpc stream{&context};
+
+  void Open() { Base::Opened(); }
+  void Cancel() override { context.TryCancel(); }
+
+ protected:
+  Rpc* rpc() override { return &stream; }
+  void StartFinish() override { stream.Finish(grpc::Status::OK, &finished_); }
+
+ private:
+  struct FinishDone final : Operation {
+    explicit FinishDone(IncomingStream* stream) : stream(stream) {}
+    void Done(bool) override { stream->Finished(); }
+    IncomingStream* const stream;
+  };
+  FinishDone finished_{this};
+};
+
+using ClientStream = IncomingStream<v1::ClientBatch, v1::ServerBatch>;
+using PeerStream = IncomingStream<v1::PeerBatch, v1::PeerBatch>;
+
+// The stream that this node dials to one peer.
+class DialledStream final
+    : public Stream<grpc::ClientAsyncReaderWriter<v1::PeerBatch, v1::PeerBatch>, v1::PeerBatch,
+                    v1::PeerBatch> {
+ public:
+  using Rpc = grpc::ClientAsyncReaderWriter<v1::PeerBatch, v1::PeerBatch>;
+
+  DialledStream(Handler handler, std::function<void()> up, std::function<void()> over)
+      : Stream(std::move(handler), kPeerQueueMessagesMax, kPeerQueueBytesMax),
+        up_(std::move(up)),
+        over_(std::move(over)) {}
+
+  void Dial(v1::PeerService::Stub* stub, grpc::CompletionQueue* queue) {
+    context_.set_wait_for_ready(true);
+    stream_ = stub->PrepareAsyncLink(&context_, queue);
+    keep_ = std::static_pointer_cast<DialledStream>(shared_from_this());
+    stream_->StartCall(&started_);
+  }
+  void Cancel() override { context_.TryCancel(); }
+
+ protected:
+  Rpc* rpc() override { return stream_.get(); }
+  void StartFinish() override { stream_->Finish(&status_, &finished_); }
+
+ private:
+  void OnStarted(bool ok) {
+    const auto keep = std::move(keep_);
+    if (ok) {
+      Opened();
+      up_();
+      return;
+    }
+    absl::MutexLock lock(&mutex_);
+    keep_ = keep;
+    stream_->Finish(&status_, &finished_);
+  }
+  void OnFinished() {
+    const auto keep = std::move(keep_);
+    const auto self = shared_from_this();
+    Finished();
+    over_();
+  }
+
+  struct StartDone final : Operation {
+    explicit StartDone(DialledStream* stream) : stream(stream) {}
+    void Done(bool ok) override { stream->OnStarted(ok); }
+    DialledStream* const stream;
+  };
+  struct FinishDone final : Operation {
+    explicit FinishDone(DialledStream* stream) : stream(stream) {}
+    void Done(bool) override { stream->OnFinished(); }
+    DialledStream* const stream;
+  };
+
+  const std::function<void()> up_;
+  const std::function<void()> over_;
+  grpc::ClientContext context_;
+  grpc::Status status_;
+  std::unique_ptr<Rpc> stream_;
+  std::shared_ptr<DialledStream> keep_;
+  StartDone started_{this};
+  FinishDone finished_{this};
+};
+
+// Deletes itself when it is done.
+class OneTime final : public Operation {
+ public:
+  explicit OneTime(std::function<void(bool)> then) : then_(std::move(then)) {}
+  void Done(bool ok) override {
+    then_(ok);
+    delete this;
+  }
+
+ private:
+  const std::function<void(bool)> then_;
+};
+
+std::string Target(const Node::Server& server) {
+  const bool v6 = absl::StrContains(server.host, ":");
+  return v6 ? absl::StrCat("[", server.host, "]:", server.port)
+            : absl::StrCat(server.host, ":", server.port);
+}
+
+bool IsAddress(const std::string& host) {
+  return absl::StrContains(host, ":") || std::all_of(host.begin(), host.end(), [](char c) {
+           return c == '.' || (c >= '0' && c <= '9');
+         });
+}
+
+}  // namespace
+
+// Unary LicenseService.Call, beside the asynchronous Connect.
+class LicenseCalls final : public AsyncLicense {
+ public:
+  LicenseCalls(EventLoop* loop, UnaryCalls* calls, std::atomic<uint64_t>* next_id)
+      : loop_(loop), calls_(calls), next_id_(next_id) {}
+
+  void set_node(Node* node) { node_ = node; }
+
+  grpc::Status Call(grpc::ServerContext* context, const v1::ClientMessage* request,
+                    v1::ServerMessage* response) override {
+    Caller caller{(*next_id_)++, context->peer(), /*unary=*/true};
+    const auto call = calls_->Begin(caller.connection);
+    loop_->Post([this, caller, message = *request] { node_->OnClientMessage(caller, message); });
+    const bool answered =
+        call->answered.WaitForNotificationWithTimeout(absl::Milliseconds(kUnaryTimeoutMs));
+    calls_->End(caller.connection);
+    loop_->Post([this, caller] { node_->OnClientClosed(caller.connection); });
+    if (!answered) {
+      return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED,
+                          "no answer in time: the request may still take effect");
+    }
+    *response = call->answer;
+    return response->has_failure() ? StatusOf(response->failure()) : grpc::Status::OK;
+  }
+
+ private:
+  // A request that got no answer is a status; the failure itself stands in the details.
+  static grpc::Status StatusOf(const v1::Failure& failure) {
+    grpc::StatusCode code = grpc::StatusCode::FAILED_PRECONDITION;
+    switch (failure.why()) {
+      case v1::Failure::OVERLOADED:
+      case v1::Failure::DISK_LOW:
+        code = grpc::StatusCode::RESOURCE_EXHAUSTED;
+        break;
+      case v1::Failure::MALFORMED:
+        code = grpc::StatusCode::INVALID_ARGUMENT;
+        break;
+      case v1::Failure::SESSION_UNKNOWN:
+        code = grpc::StatusCode::NOT_FOUND;
+        break;
+      case v1::Failure::TIMED_OUT:
+        code = grpc::StatusCode::DEADLINE_EXCEEDED;
+        break;
+      default:
+        break;
+    }
+    if (!failure.certain() && code != grpc::StatusCode::DEADLINE_EXCEEDED) {
+      code = grpc::StatusCode::UNAVAILABLE;
+    }
+    return grpc::Status(code, failure.reason(), failure.SerializeAsString());
+  }
+
+  EventLoop* const loop_;
+  UnaryCalls* const calls_;
+  std::atomic<uint64_t>* const next_id_;
+  Node* node_ = nullptr;
+};
+
+struct Wire::Impl {
+  Impl(Config config_in, EventLoop* loop_in, Logger* logger_in)
+      : config(std::move(config_in)),
+        loop(loop_in),
+        logger(logger_in),
+        license(loop_in, &unary, &next_id),
+        admin(loop_in, config.admin_over_tcp) {}
+
+  const Config config;
+  EventLoop* const loop;
+  Logger* const logger;
+  Node* node = nullptr;
+
+  std::atomic<uint64_t> next_id{1};
+  UnaryCalls unary;
+  LicenseCalls license;
+  AsyncPeer peer;
+  AdminCalls admin;
+  std::unique_ptr<grpc::ServerCompletionQueue> queue;
+  std::unique_ptr<grpc::Server> server;
+  std::thread thread;
+  std::atomic<bool> stopping{false};
+
+  struct Peer {
+    Node::Server server;
+    std::unique_ptr<v1::PeerService::Stub> stub;
+    std::shared_ptr<DialledStream> stream;
+    bool up = false;
+    grpc::Alarm alarm;
+  };
+  absl::Mutex mutex;
+  std::map<ConnectionId, std::shared_ptr<ClientStream>> clients ABSL_GUARDED_BY(mutex);
+  std::set<ConnectionId> cut_off ABSL_GUARDED_BY(mutex);  // by this node, not closed yet
+  std::map<LinkId, std::shared_ptr<PeerStream>> links ABSL_GUARDED_BY(mutex);
+  std::map<Slot, Peer> peers ABSL_GUARDED_BY(mutex);
+
+  absl::Status Listen();
+  void AcceptClient();
+  void AcceptPeer();
+  void Dial(Slot slot);
+  void DialLater(Slot slot);
+  bool TooManyClients();
+  void CutOff(ConnectionId id);
+  void Serve();
+};
+
+Wire::Wire(Config config, EventLoop* loop, Logger* logger)
+    : impl_(std::make_unique<Impl>(std::move(config), loop, logger)) {
+}
+
+Wire::~Wire() {
+  Stop();
+}
+
+absl::Status Wire::Impl::Listen() {
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  const auto own = std::find_if(config.servers.begin(), config.servers.end(),
+                                [this](const auto& server) { return server.slot == config.self; });
+  // A host that is an address is bound as it is; a name binds all addresses.
+  const std::string address =
+      IsAddress(own->host) ? Target(*own) : absl::StrCat("[::]:", own->port);
+  int bound = 0;
+  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &bound);
+  if (!config.admin_socket.empty()) {
+    builder.AddListeningPort(absl::StrCat("unix:", config.admin_socket),
+                             grpc::InsecureServerCredentials());
+  }
+  builder.SetMaxReceiveMessageSize(kWireMessageBytesMax);
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 8 << 10);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 500);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
+  // Silence never breaks a connection before the time to live is over: a break would start the
+  // short grace. The timeout also becomes the socket's TCP_USER_TIMEOUT.
+  const int silence_ms =
+      static_cast<int>(std::min<uint32_t>(config.session_ttl_ms, 12u * 3600 * 1000)) * 2;
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, silence_ms);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, silence_ms);
+  builder.RegisterService(&license);
+  builder.RegisterService(&peer);
+  builder.RegisterService(&admin);
+  queue = builder.AddCompletionQueue();
+  server = builder.BuildAndStart();
+  if (server == nullptr) {
+    // gRPC binds in order and stops at the first that fails.
+    const bool socket = bound != 0;
+    return absl::UnavailableError(
+        socket ? absl::StrCat(
+                     "cannot listen on the admin socket ", config.admin_socket,
+                     ": check that its directory exists and is writable, or give --admin-socket")
+               : absl::StrCat(
+                     "cannot listen on ", address,
+                     ": the port is in use or the address is not this machine's; stop the other "
+                     "program or change the SERVER line"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Wire::Start(Node* node) {
+  impl_->node = node;
+  impl_->license.set_node(node);
+  impl_->admin.set_node(node);
+  const absl::Status listening = impl_->Listen();
+  if (!listening.ok()) return listening;
+  impl_->AcceptClient();
+  impl_->AcceptPeer();
+  for (const Node::Server& server : impl_->config.servers) {
+    if (server.slot == impl_->config.self) continue;
+    grpc::ChannelArguments args;
+    args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kDialBackoffMinMs);
+    args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kDialBackoffMinMs * 2);
+    args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kDialBackoffMaxMs);
+    args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kPeerKeepaliveMs);
+    args.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPeerKeepaliveMs);
+    args.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+    args.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+    args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    args.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+    args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    args.SetMaxReceiveMessageSize(kWireMessageBytesMax);
+    absl::MutexLock lock(&impl_->mutex);
+    Impl::Peer& peer = impl_->peers[server.slot];
+    peer.server = server;
+    peer.stub = v1::PeerService::NewStub(
+        grpc::CreateCustomChannel(Target(server), grpc::InsecureChannelCredentials(), args));
+  }
+  impl_->thread = std::thread([this] { impl_->Serve(); });
+  for (const Node::Server& server : impl_->config.servers) {
+    if (server.slot != impl_->config.self) impl_->Dial(server.slot);
+  }
+  return absl::OkStatus();
+}
+
+void Wire::Impl::Serve() {
+  void* tag = nullptr;
+  bool ok = false;
+  while (queue->Next(&tag, &ok)) static_cast<Operation*>(tag)->Done(ok);
+}
+
+// Always one stream waiting to be taken up.
+void Wire::Impl::AcceptClient() {
+  const ConnectionId id = next_id++;
+  auto address = std::make_shared<std::string>();
+  ClientStream::Handler handler;
+  handler.received = [this, id, address](v1::ClientBatch* batch,
+                                         std::shared_ptr<ClientStream::Turn> turn) {
+    if (batch->messages_size() > kClientBatchMessagesMax) return CutOff(id);
+    auto messages = std::make_shared<v1::ClientBatch>();
+    messages->Swap(batch);
+    loop->Post([this, id, address, messages, turn = std::move(turn)] {
+      const Caller caller{id, *address, /*unary=*/false};
+      for (auto& message : *messages->mutable_messages()) {
+        node->OnClientMessage(caller, std::move(message));
+      }
+    });
+  };
+  handler.closed = [this, id] {
+    bool cut_here = false;
+    {
+      absl::MutexLock lock(&mutex);
+      clients.erase(id);
+      cut_here = cut_off.erase(id) > 0;
+    }
+    loop->Post([this, id, cut_here] { node->OnClientClosed(id, cut_here); });
+  };
+  auto stream = std::make_shared<ClientStream>(std::move(handler), kClientQueueMessagesMax,
+                                               kWireMessageBytesMax / 2);
+  auto* raw = stream.get();
+  auto accepted = [this, id, address, stream](bool ok) {
+    if (!ok) return;
+    AcceptClient();
+    *address = stream->context.peer();
+    {
+      absl::MutexLock lock(&mutex);
+      clients[id] = stream;
+    }
+    if (TooManyClients()) CutOff(id);
+    loop->Post([this, id] { node->OnClientConnected(id); });
+    stream->Open();
+  };
+  license.RequestConnect(&raw->context, &raw->stream, queue.get(), queue.get(),
+                         static_cast<Operation*>(new OneTime(std::move(accepted))));
+}
+
+void Wire::Impl::AcceptPeer() {
+  const LinkId id = next_id++;
+  PeerStream::Handler handler;
+  handler.received = [this, id](v1::PeerBatch* batch, std::shared_ptr<PeerStream::Turn> turn) {
+    auto messages = std::make_shared<v1::PeerBatch>();
+    messages->Swap(batch);
+    loop->Post([this, id, messages, turn = std::move(turn)] {
+      for (auto& message : *messages->mutable_messages()) node->OnIncoming(id, std::move(message));
+    });
+  };
+  handler.closed = [this, id] {
+    {
+      absl::MutexLock lock(&mutex);
+      links.erase(id);
+    }
+    loop->Post([this, id] { node->OnIncomingClosed(id); });
+  };
+  auto stream =
+      std::make_shared<PeerStream>(std::move(handler), kPeerQueueMessagesMax, kPeerQueueBytesMax);
+  auto* raw = stream.get();
+  auto accepted = [this, id, stream](bool ok) {
+    if (!ok) return;
+    AcceptPeer();
+    {
+      absl::MutexLock lock(&mutex);
+      links[id] = stream;
+    }
+    stream->Open();
+  };
+  peer.RequestLink(&raw->context, &raw->stream, queue.get(), queue.get(),
+                   static_cast<Operation*>(new OneTime(std::move(accepted))));
+}
+
+void Wire::Impl::Dial(Slot slot) {
+  DialledStream::Handler handler;
+  handler.received = [this, slot](v1::PeerBatch* batch, std::shared_ptr<DialledStream::Turn> turn) {
+    auto messages = std::make_shared<v1::PeerBatch>();
+    messages->Swap(batch);
+    loop->Post([this, slot, messages, turn = std::move(turn)] {
+      for (const auto& message : messages->messages()) node->OnOutgoing(slot, message);
+    });
+  };
+  handler.closed = [this, slot] {
+    {
+      absl::MutexLock lock(&mutex);
+      peers[slot].up = false;
+    }
+    loop->Post([this, slot] { node->OnOutgoingDown(slot); });
+  };
+  auto up = [this, slot] {
+    {
+      absl::MutexLock lock(&mutex);
+      peers[slot].up = true;
+    }
+    loop->Post([this, slot] { node->OnOutgoingUp(slot); });
+  };
+  auto stream =
+      std::make_shared<DialledStream>(std::move(handler), up, [this, slot] { DialLater(slot); });
+  absl::MutexLock lock(&mutex);
+  if (stopping) return;  // Stop() cancels only what it finds here
+  peers[slot].stream = stream;
+  stream->Dial(peers[slot].stub.get(), queue.get());
+}
+
+// A pause first, so that a peer that ends every stream at once is not dialled in a hot loop.
+void Wire::Impl::DialLater(Slot slot) {
+  auto again = [this, slot](bool) { Dial(slot); };
+  absl::MutexLock lock(&mutex);
+  if (stopping) return;
+  peers[slot].alarm.Set(queue.get(),
+                        std::chrono::system_clock::now() + std::chrono::milliseconds(kRedialMs),
+                        static_cast<Operation*>(new OneTime(std::move(again))));
+}
+
+bool Wire::Impl::TooManyClients() {
+  absl::MutexLock lock(&mutex);
+  return clients.size() > kConnectionsMax;
+}
+
+// Ends a client's connection for this node's own reasons.
+void Wire::Impl::CutOff(ConnectionId id) {
+  absl::MutexLock lock(&mutex);
+  auto it = clients.find(id);
+  if (it == clients.end()) return;
+  cut_off.insert(id);
+  it->second->Cancel();
+}
+
+void Wire::Stop() {
+  if (impl_->server == nullptr) return;
+  {
+    absl::MutexLock lock(&impl_->mutex);
+    if (impl_->stopping.exchange(true)) return;
+    for (auto& [id, stream] : impl_->clients) stream->Cancel();
+    for (auto& [id, stream] : impl_->links) stream->Cancel();
+    for (auto& [slot, peer] : impl_->peers) {
+      if (peer.stream != nullptr) peer.stream->Cancel();
+      peer.alarm.Cancel();
+    }
+  }
+  impl_->unary.EndAll();
+  impl_->server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(500));
+  impl_->queue->Shutdown();
+  if (impl_->thread.joinable()) impl_->thread.join();
+}
+
+void Wire::SetServing(bool alive, bool licenses) {
+  auto* health = impl_->server == nullptr ? nullptr : impl_->server->GetHealthCheckService();
+  if (health == nullptr) return;
+  health->SetServingStatus("", alive);
+  health->SetServingStatus("triad.v1.LicenseService", licenses);
+}
+
+void Wire::Send(Slot to, v1::PeerMessage message) {
+  std::shared_ptr<DialledStream> stream;
+  {
+    absl::MutexLock lock(&impl_->mutex);
+    auto it = impl_->peers.find(to);
+    if (it == impl_->peers.end() || !it->second.up) return;
+    stream = it->second.stream;
+  }
+  (void)stream->Send(std::move(message));  // a full queue drops it, as a network would
+}
+
+void Wire::Answer(LinkId link, v1::PeerMessage message) {
+  std::shared_ptr<PeerStream> stream;
+  {
+    absl::MutexLock lock(&impl_->mutex);
+    auto it = impl_->links.find(link);
+    if (it == impl_->links.end()) return;
+    stream = it->second;
+  }
+  (void)stream->Send(std::move(message));
+}
+
+void Wire::CloseLink(LinkId link) {
+  absl::MutexLock lock(&impl_->mutex);
+  auto it = impl_->links.find(link);
+  if (it != impl_->links.end()) it->second->Cancel();
+}
+
+void Wire::Send(ConnectionId connection, v1::ServerMessage message) {
+  std::shared_ptr<ClientStream> stream;
+  {
+    absl::MutexLock lock(&impl_->mutex);
+    auto it = impl_->clients.find(connection);
+    if (it != impl_->clients.end()) stream = it->second;
+  }
+  if (stream == nullptr) {
+    impl_->unary.Answer(connection, &message);
+    return;
+  }
+  // A reader slower than its queue is long is cut off; it resumes its sessions.
+  if (!stream->Send(std::move(message))) impl_->CutOff(connection);
+}
+
+}  // namespace triad::server

@@ -1,0 +1,60 @@
+// The daemon's gRPC: one port for clients, peers, administrators, health and reflection, and the
+// streams that this node dials to the others. One completion queue, one thread: every event only
+// moves messages to the Node's loop.
+//
+// The long streams (LicenseService.Connect, PeerService.Link) run on the queue; unary calls, for
+// tools, use gRPC's own synchronous threads and wait for the loop.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "server/environment.h"
+#include "server/event_loop.h"
+#include "server/node.h"
+
+namespace triad::server {
+
+class Wire : public PeerTransport, public ClientTransport {
+ public:
+  struct Config {
+    quorum::Slot self = quorum::Slot::kNone;
+    std::vector<Node::Server> servers;
+    std::string admin_socket;  // "": none
+    // Whether admin calls that change something are taken over TCP: all SERVER hosts are loopback,
+    // or --insecure.
+    bool admin_over_tcp = false;
+    uint32_t session_ttl_ms = 60'000;
+  };
+
+  Wire(Config config, EventLoop* loop, Logger* logger);
+  ~Wire() override;
+
+  // Binds the port and begins to serve and to dial. The error says which address, and why.
+  absl::Status Start(Node* node);
+  // Ends all streams and calls; blocks until they are gone.
+  void Stop();
+  // What the health service says.
+  void SetServing(bool alive, bool licenses);
+
+  void Send(quorum::Slot to, v1::PeerMessage message) override;
+  void Answer(LinkId link, v1::PeerMessage message) override;
+  void CloseLink(LinkId link) override;
+  void Send(ConnectionId connection, v1::ServerMessage message) override;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace triad::server
