@@ -1,0 +1,535 @@
+#include "client/session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+
+namespace triad::client {
+namespace {
+
+constexpr size_t kSessionIdBytes = 16;
+
+}  // namespace
+
+int64_t RetryInterval(int attempts) {
+  int64_t interval = kRetryMs;
+  for (int i = 2; i < attempts && interval < kRetryMsMax; ++i) interval *= 2;
+  return std::min(interval, kRetryMsMax);
+}
+
+Session::Session(Config config, const Environment& environment)
+    : config_(std::move(config)), env_(environment), links_(config_.servers, environment) {
+  NewSession();
+}
+
+// --- inputs ---
+
+void Session::Start(const Patience& patience, Done done) {
+  started_ = true;
+  patience_ = patience;
+  start_ms_ = Now();
+  start_done_ = std::move(done);
+  links_.Start();
+  Step();
+}
+
+void Session::OnConnected(size_t server) {
+  if (closed_) return;
+  links_.OnConnected(server);
+  // An attempt that is under way elsewhere keeps its 250 ms.
+  if (attempts_.empty()) attempt_ms_ = std::min(attempt_ms_, Now());
+  AllCallsDue();
+  Step();
+}
+
+void Session::OnDisconnected(size_t server, absl::string_view reason) {
+  if (closed_) return;
+  links_.OnDisconnected(server, reason);
+  // Also while we are attaching elsewhere, it was the last one to have us.
+  bool may_be_attached = attachment_ > 0 && last_attached_ == server;
+  for (auto it = attempts_.begin(); it != attempts_.end();) {
+    if (it->second.server != server) {
+      ++it;
+      continue;
+    }
+    // It may have been executed; then this disconnection has started the short grace.
+    may_be_attached = true;
+    it = attempts_.erase(it);
+  }
+  if (may_be_attached) {
+    confirmation_.OnBroken(Now());
+    Reattach(absl::StrCat("connection to ", links_.name(server), " broke"), true);
+  }
+  ForgetServer(server);
+  no_quorum_news_ = true;
+  Step();
+}
+
+void Session::OnTimer() {
+  if (!closed_) Step();
+}
+
+void Session::OnMessage(size_t server, const v1::ServerMessage& message) {
+  if (closed_) return;
+  links_.OnHeard(server);
+  const auto attempt = attempts_.find(message.id());
+  const auto sent = sent_.find(message.id());
+  if (message.has_heartbeat()) {
+    OnHeartbeatAnswer(server, message.heartbeat());
+  } else if (message.has_move_away()) {
+    Note(2, absl::StrCat(links_.name(server), " asks to be left: ", message.move_away().reason()));
+    links_.OnMoveAway(server);
+    if (attached_ == server) {
+      move_ = true;
+      attempt_count_ = 0;
+      attempt_ms_ = Now();
+    }
+  } else if (message.has_event()) {
+    OnSessionEvent(message.event());
+  } else if (attempt != attempts_.end() && attempt->second.server == server) {
+    const Attempt was = attempt->second;
+    attempts_.erase(attempt);
+    if (message.has_opened()) OnOpened(server, was, message.opened());
+    if (message.has_failure()) OnAttemptFailed(was, message.failure());
+  } else if (sent != sent_.end() && sent->second.server == server) {
+    const Sent was = sent->second;
+    sent_.erase(sent);
+    if (message.has_failure() && (message.failure().why() == v1::Failure::NO_QUORUM ||
+                                  message.failure().why() == v1::Failure::NOT_READY)) {
+      links_.OnNoQuorum(server, message.failure().reason());
+      no_quorum_news_ = true;
+    } else if (message.has_outcome()) {
+      OnServes(server);
+    }
+    if (was.kind == Sent::Kind::kCall) {
+      auto call = calls_.find(was.key);
+      if (call != calls_.end()) {
+        call->second.out.erase(server);
+        if (message.has_outcome()) OnCallOutcome(server, call->second, message.outcome());
+        if (message.has_failure()) OnCallFailure(server, call->second, message.failure());
+      }
+    } else if (was.kind == Sent::Kind::kDescribe) {
+      if (message.has_pool()) {
+        OnPool(was.key, ProvePool(message.pool(), config_.vendor_keys));
+      } else if (message.failure().why() == v1::Failure::REFUSED) {
+        OnPoolRefused(was.key, message.failure().reason());
+      }
+    } else if (closing_ &&
+               (message.has_outcome() || message.failure().why() == v1::Failure::SESSION_UNKNOWN)) {
+      FinishClose(Status());
+      return;
+    }
+  }
+  Step();
+}
+
+// Everything that is due, in an order in which each step sees what the ones before it decided.
+void Session::Step() {
+  if (stepping_) {  // a callback called in: the outer Step goes on
+    again_ = true;
+    return;
+  }
+  stepping_ = true;
+  do {
+    again_ = false;
+    if (!closed_ && started_) {
+      links_.Tick();
+      if (closing_) {
+        SendClose();
+      } else {
+        CheckStart();
+        MaybeAttach();
+        MaybeHeartbeat();
+        CheckConfirmation();
+        StepCalls();
+      }
+    }
+    RunLater();
+  } while (again_ || !later_.empty());
+  stepping_ = false;
+}
+
+void Session::RunLater() {
+  std::deque<std::function<void()>> now;
+  now.swap(later_);
+  for (auto& callback : now) callback();
+}
+
+int64_t Session::NextTimer() const {
+  if (closed_ || !started_) return INT64_MAX;
+  int64_t next = links_.NextTimer();
+  if (closing_) return std::min({next, close_deadline_ms_, close_due_ms_});
+  const int64_t now = Now();
+  if (start_done_) {
+    next = std::min(next, start_ms_ + patience_.timeout_ms);
+    for (int64_t limit : {patience_.no_quorum_ms, patience_.unreachable_ms}) {
+      if (start_ms_ + limit > now) next = std::min(next, start_ms_ + limit);
+    }
+  }
+  if (!attached_.has_value() || move_) {
+    for (size_t i = 0; i < links_.size(); ++i) {
+      if (links_.connected(i) && MayAttempt(i)) next = std::min(next, attempt_ms_);
+    }
+    for (const auto& [id, attempt] : attempts_) {
+      const int64_t again_ms = attempt.sent_ms + kRetryMsMax;  // its server may be asked again
+      if (again_ms > now) next = std::min(next, again_ms);
+    }
+  }
+  if (attached_.has_value()) {
+    next = std::min(next, heartbeat_ms_);
+    if (!move_) next = std::min(next, confirmation_.stalled_ms());
+  }
+  for (const auto& [id, held] : held_) {
+    if (!held.told_unconfirmed && held.view.state != LicenseState::kLost) {
+      next = std::min(next, confirmation_.until_ms());
+    }
+    if (config_.unconfirmed == UnconfirmedPolicy::kRefuse && !held.told_refused &&
+        held.view.state != LicenseState::kHeld) {
+      next = std::min(next, held.since_ms + config_.unconfirmed_grace_ms);
+    }
+  }
+  return std::min(next, NextCallTimer());
+}
+
+ClientStatus Session::status() const {
+  ClientStatus status;
+  status.attached = attached_.has_value();
+  status.node = node_;
+  if (attachment_ > 0) status.address = links_.name(last_attached_);
+  if (!token_.empty()) status.session = absl::BytesToHexString(session_);
+  status.servers = static_cast<int>(links_.size());
+  status.connected = links_.connected_count();
+  status.confirmed_ms = std::max<int64_t>(0, confirmation_.until_ms() - Now());
+  for (const auto& [id, held] : held_) status.licenses += held.view.state != LicenseState::kLost;
+  return status;
+}
+
+// --- opening and attaching ---
+
+void Session::NewSession() {
+  session_ = env_.random->Bytes(kSessionIdBytes);
+  token_.clear();
+  touched_ = false;
+  last_attachment_ = 0;
+  attachment_ = 0;
+  attached_.reset();
+  move_ = false;
+  attempts_.clear();
+  attempt_count_ = 0;
+  attempt_ms_ = Now();
+  removed_reason_.clear();
+  confirmation_.Reset();
+  next_seq_ = 1;
+  acked_ = 0;
+  answered_.clear();
+  sent_.clear();
+}
+
+void Session::CheckStart() {
+  if (!start_done_) return;
+  const int64_t now = Now();
+  Status status;
+  status.certain = true;
+  if (!token_.empty()) {
+    // success
+  } else if (now >= start_ms_ + patience_.no_quorum_ms && links_.AllSayNoQuorum(start_ms_)) {
+    status.kind = ErrorKind::kNoQuorum;
+    status.message = links_.NoQuorumReason(start_ms_);
+  } else if (now >= start_ms_ + patience_.unreachable_ms && links_.AllFailed()) {
+    status.kind = ErrorKind::kUnreachable;
+    status.code = -15;
+    status.message = absl::StrCat("cannot connect to license server: ", links_.Describe());
+  } else if (now >= start_ms_ + patience_.timeout_ms) {
+    const std::string reason = links_.NoQuorumReason(start_ms_);
+    status.kind = reason.empty() ? ErrorKind::kUnreachable : ErrorKind::kNoQuorum;
+    status.code = reason.empty() ? -96 : 0;
+    status.message = reason.empty() ? absl::StrCat("license server is down or does not answer: ",
+                                                   links_.Describe())
+                                    : reason;
+  } else {
+    return;
+  }
+  later_.push_back([done = std::move(start_done_), status] { done(status); });
+  start_done_ = nullptr;
+}
+
+bool Session::MayAttempt(size_t server) const {
+  if (move_ && attached_ == server) return false;
+  return std::none_of(attempts_.begin(), attempts_.end(), [&](const auto& entry) {
+    return entry.second.server == server && Now() - entry.second.sent_ms < kRetryMsMax;
+  });
+}
+
+void Session::MaybeAttach() {
+  // Nothing confirmed for half a time to live: this node is cut off, or as good as.
+  if (attached_.has_value() && !move_ && Now() >= confirmation_.stalled_ms()) {
+    Reattach("heartbeats are not confirmed", true);
+  }
+  if (attached_.has_value() && !move_) return;
+  if (Now() < attempt_ms_) return;
+  const std::optional<size_t> server =
+      links_.Pick(last_attempt_server_, [this](size_t i) { return MayAttempt(i); });
+  if (server.has_value()) SendAttempt(*server);
+}
+
+void Session::SendAttempt(size_t server) {
+  Attempt attempt;
+  attempt.server = server;
+  attempt.attachment = ++last_attachment_;
+  attempt.open = token_.empty();
+  attempt.sent_ms = Now();
+  v1::ClientMessage message;
+  message.set_id(next_id_++);
+  if (attempt.open) {
+    message.mutable_open()->set_session(session_);
+    *message.mutable_open()->mutable_identity() = config_.identity;
+    message.mutable_open()->set_attachment(attempt.attachment);
+  } else {
+    message.mutable_attach()->set_session(session_);
+    message.mutable_attach()->set_token(token_);
+    message.mutable_attach()->set_attachment(attempt.attachment);
+  }
+  Note(2, absl::StrCat(attempt.open ? "opening a session" : "attaching", " through ",
+                       links_.name(server), ", attachment ", attempt.attachment));
+  attempts_.emplace(message.id(), attempt);
+  last_attempt_server_ = server;
+  ++attempt_count_;
+  attempt_ms_ = attempt.sent_ms + Jittered(*env_.random, RetryInterval(attempt_count_));
+  links_.Send(server, std::move(message));
+}
+
+// Whether and where the session is attached is not known any more, or about to be wrong.
+void Session::Reattach(absl::string_view why, bool now) {
+  if (attached_.has_value()) {
+    Note(2, absl::StrCat("no longer attached to ", links_.name(*attached_), ": ", why));
+  }
+  attached_.reset();
+  move_ = false;
+  attempt_count_ = 0;
+  if (now) attempt_ms_ = Now();
+}
+
+void Session::OnOpened(size_t server, const Attempt& attempt, const v1::Opened& opened) {
+  links_.OnServes(server);
+  const v1::SessionState& state = opened.state();
+  if (state.session() != session_) return;
+  // The answer to an attempt that another, with a higher number, has overtaken.
+  if (state.attachment() != attempt.attachment || attempt.attachment < attachment_) return;
+  if (!opened.token().empty()) token_ = opened.token();
+  attachment_ = attempt.attachment;
+  attached_ = server;
+  last_attached_ = server;
+  node_ = opened.node();
+  nodes_[server] = node_;
+  move_ = false;
+  attempt_count_ = 0;
+  const int64_t ttl_ms = std::max<int64_t>(state.ttl_ms(), 1);
+  confirmation_.OnAttached(attempt.sent_ms, ttl_ms, opened.reset_grace_ms());
+  heartbeat_ms_ = Now() + confirmation_.heartbeat_interval_ms();
+  // A later attempt may yet move the session; then this node's answer tells us soon.
+  if (!attempts_.empty()) heartbeat_ms_ = std::min(heartbeat_ms_, Now() + kRetryMs);
+  Note(2, absl::StrCat("attached to ", links_.name(server), ", node ", node_, ", session ",
+                       absl::BytesToHexString(session_)));
+  Reconcile(state);
+  AllCallsDue();
+}
+
+void Session::OnAttemptFailed(const Attempt& attempt, const v1::Failure& failure) {
+  Note(1, absl::StrCat(links_.name(attempt.server), ": ", failure.reason()));
+  switch (failure.why()) {
+    case v1::Failure::SESSION_UNKNOWN:
+      if (!attempt.open && failure.certain()) {
+        LoseSession(removed_reason_.empty() ? failure.reason() : removed_reason_);
+      }
+      return;
+    case v1::Failure::BAD_TOKEN:
+      // An open that overtook the one whose token we have may have replaced it: open again with a
+      // higher number. A session in which something was executed is not opened again by anybody.
+      if (attempt.open != token_.empty() || attached_.has_value()) return;
+      if (attempt.open || touched_) {
+        LoseSession(failure.reason());
+      } else {
+        token_.clear();
+        attempt_ms_ = Now();
+      }
+      return;
+    case v1::Failure::STALE_ATTACHMENT:
+      // Overtaken by a later attempt. If none is on its way, the next goes out with a higher
+      // number.
+      break;
+    case v1::Failure::MALFORMED:
+    case v1::Failure::REFUSED:
+      if (start_done_) {
+        Status status;
+        status.kind = ErrorKind::kUsage;
+        status.code = -42;
+        status.message = failure.reason();
+        later_.push_back([done = std::move(start_done_), status] { done(status); });
+        start_done_ = nullptr;
+      }
+      break;
+    case v1::Failure::OVERLOADED:
+      attempt_ms_ = Now() + std::max(kRetryMs, Jittered(*env_.random, failure.retry_after_ms()));
+      links_.OnNoQuorum(attempt.server, failure.reason());
+      no_quorum_news_ = true;
+      return;
+    default:
+      links_.OnNoQuorum(attempt.server, failure.reason());
+      no_quorum_news_ = true;
+      break;
+  }
+  if (attempts_.empty()) {
+    attempt_ms_ = std::min(attempt_ms_, Now() + Jittered(*env_.random, kNoQuorumRetryMs));
+  }
+}
+
+// The session is gone, with all that it held. Begins a new one.
+void Session::LoseSession(absl::string_view reason) {
+  Note(1, absl::StrCat("session ", absl::BytesToHexString(session_), " is gone: ", reason));
+  const std::string why(reason);
+  NewSession();
+  for (auto& [id, held] : held_) {
+    if (held.view.state != LicenseState::kLost) LoseLicense(id, held, why);
+  }
+  ResetCalls();
+}
+
+// Compares what we hold with what the cluster says, at one index.
+void Session::Reconcile(const v1::SessionState& state) {
+  std::set<uint64_t> theirs;
+  for (const v1::Holding& holding : state.holdings()) theirs.insert(holding.handle());
+  std::set<uint64_t> ours;
+  for (auto& [id, held] : held_) {
+    ours.insert(held.view.handle);
+    if (held.view.state == LicenseState::kLost || theirs.count(held.view.handle) > 0) continue;
+    if (held.granted_index > state.index()) continue;  // granted after this was written down
+    LoseLicense(id, held, removed_reason_.empty() ? "the cluster has freed it" : removed_reason_);
+  }
+  removed_reason_.clear();
+  bool may_be_answers = false;
+  for (auto& [key, call] : calls_) {
+    if (call.kind == Call::Kind::kCheckin) ours.insert(call.handle);
+    if (call.kind != Call::Kind::kCheckin && call.seq != 0) may_be_answers = true;
+  }
+  if (may_be_answers) return;  // their grants are on the way
+  for (uint64_t handle : theirs) {
+    if (ours.count(handle) == 0) CheckinHandle(handle, INT64_MAX, nullptr);
+  }
+}
+
+// --- heartbeats and confirmation ---
+
+void Session::MaybeHeartbeat() {
+  if (!attached_.has_value() || Now() < heartbeat_ms_) return;
+  v1::ClientMessage message;
+  message.set_id(next_id_++);
+  auto* beat = message.mutable_heartbeat()->add_beats();
+  beat->set_session(session_);
+  beat->set_number(confirmation_.OnHeartbeat(Now()));
+  heartbeat_ms_ = Now() + confirmation_.heartbeat_interval_ms();
+  links_.Send(*attached_, std::move(message));
+}
+
+void Session::OnHeartbeatAnswer(size_t server, const v1::HeartbeatAnswer& answer) {
+  if (attached_ != server) return;
+  for (const auto& ack : answer.acks()) {
+    if (ack.session() != session_) continue;
+    if (ack.unknown()) {
+      // Gone, or attached elsewhere by an attempt of ours: attaching finds out which. One that is
+      // on its way gets the time to answer.
+      Reattach("this node does not know the session", attempts_.empty());
+      return;
+    }
+    confirmation_.OnAck(ack.number());
+  }
+}
+
+// A node that answers while the one we are attached to is silent is the better one to be attached
+// to.
+void Session::OnServes(size_t server) {
+  links_.OnServes(server);
+  if (!attached_.has_value() || *attached_ == server || move_ || closing_) return;
+  if (!links_.SilentFor(*attached_, kSilentMs)) return;
+  Note(2, absl::StrCat(links_.name(*attached_), " is silent while others answer"));
+  links_.OnMoveAway(*attached_);
+  move_ = true;
+  attempt_count_ = 0;
+  attempt_ms_ = Now();
+}
+
+void Session::OnSessionEvent(const v1::SessionEvent& event) {
+  if (event.session() != session_) return;
+  switch (event.kind()) {
+    case v1::SessionEvent::REMOVED:
+      // Only the faster way to the state: attaching asks what the session still holds.
+      removed_reason_ = event.reason();
+      Reattach("licenses were removed", true);
+      break;
+    case v1::SessionEvent::VIOLATION:
+      EmitViolation(Event::Kind::kViolation, event);
+      break;
+    case v1::SessionEvent::RESTORED:
+      EmitViolation(Event::Kind::kRestored, event);
+      break;
+    default:
+      break;
+  }
+}
+
+void Session::CheckConfirmation() {
+  const int64_t now = Now();
+  const bool confirmed = confirmation_.valid() && now < confirmation_.until_ms();
+  for (auto& [id, held] : held_) {
+    const bool lost = held.view.state == LicenseState::kLost;
+    if (!lost && !confirmed && !held.told_unconfirmed) {
+      held.told_unconfirmed = true;
+      held.since_ms = now;
+      held.view.state = LicenseState::kUnconfirmed;
+      TellLicense(id, held);
+      Emit(Event::Kind::kUnconfirmed, held,
+           absl::StrCat("no confirmation for ", now - confirmation_.confirmed_sent_ms(),
+                        " ms: ", links_.Describe()));
+    } else if (!lost && confirmed && held.told_unconfirmed) {
+      held.told_unconfirmed = false;
+      held.told_refused = false;
+      held.view.state = LicenseState::kHeld;
+      held.view.usable = true;
+      TellLicense(id, held);
+      Emit(Event::Kind::kReconnected, held, "confirmed again");
+    }
+    if (config_.unconfirmed == UnconfirmedPolicy::kRefuse && !held.told_refused &&
+        held.view.state != LicenseState::kHeld &&
+        now >= held.since_ms + config_.unconfirmed_grace_ms) {
+      held.told_refused = true;
+      held.view.usable = false;
+      TellLicense(id, held);
+      Emit(Event::Kind::kRefused, held,
+           absl::StrCat("not confirmed for a grace of ", config_.unconfirmed_grace_ms, " ms"));
+    }
+  }
+}
+
+void Session::Emit(Event::Kind kind, const Held& held, absl::string_view reason) {
+  Event event;
+  event.kind = kind;
+  event.feature = held.view.feature;
+  event.handle = held.view.handle;
+  event.reason = std::string(reason);
+  Note(1, absl::StrCat(event.feature, ": ", EventName(kind), ": ", reason));
+  later_.push_back([this, event = std::move(event)] { env_.observer->OnEvent(event); });
+}
+
+void Session::EmitViolation(Event::Kind kind, const v1::SessionEvent& pushed) {
+  Held held;
+  held.view.feature = pushed.feature();
+  held.view.handle = pushed.handle();
+  Emit(kind, held, pushed.reason());
+}
+
+void Session::TellLicense(LicenseId id, const Held& held) {
+  later_.push_back([this, id, view = held.view] { env_.observer->OnLicense(id, view); });
+}
+
+}  // namespace triad::client

@@ -1,0 +1,269 @@
+// One session with one cluster: everything that the library decides. Which node to attach to, when
+// to ask another, what an answer or its absence means, when a license counts as unconfirmed or
+// lost.
+//
+// Exactly once (design 6): a request is (session, seq) and may be sent as often as need be, through
+// any node. A request unanswered for 250 ms goes to another node too. What the application has
+// given up waiting for goes on in the background until its answer is known; a grant that nobody
+// waits for is given back.
+//
+// State, then events: an attach answers with all that the session holds, at one index. What we hold
+// and the cluster does not is lost; then the library goes on asking for the same licenses.
+//
+// What it is not: it has no thread, socket or clock. It is handed an Environment; its results go to
+// callbacks and the Observer, at the end of each input, when its own state is consistent: they may
+// call back into it. Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "client/confirmation.h"
+#include "client/environment.h"
+#include "client/grant_check.h"
+#include "client/limits.h"
+#include "client/links.h"
+#include "license/signature.h"
+#include "triad/client.h"
+#include "triad/v1/command.pb.h"
+#include "triad/v1/license.pb.h"
+
+namespace triad::client {
+
+// The wait after the n-th sending of the same thing: 250, 250, 500, 1000, 2000, 2000, ... ms.
+int64_t RetryInterval(int attempts);
+
+Status MakeStatus(ErrorKind kind, int code, absl::string_view message);
+
+class Session final : public Driven {
+ public:
+  struct Config {
+    std::vector<std::string> servers;  // "27000@lic1", for messages
+    v1::Identity identity;
+    license::VendorKeys vendor_keys;  // empty: grants are not checked
+    UnconfirmedPolicy unconfirmed = UnconfirmedPolicy::kContinue;
+    int64_t unconfirmed_grace_ms = 0;
+  };
+  // How long Start's answer may take.
+  struct Patience {
+    int64_t timeout_ms = 5000;
+    int64_t no_quorum_ms = kNoQuorumMs;    // when all that can be reached have no quorum
+    int64_t unreachable_ms = kNoQuorumMs;  // when no server can be reached
+  };
+  using Done = std::function<void(const Status&)>;
+  using CheckoutDone = std::function<void(const Status&, const std::vector<LicenseId>&)>;
+
+  Session(Config config, const Environment& environment);
+
+  // Connects and opens the session. `done` hears of the first success, or of the failure; after a
+  // failure the session still goes on trying until Close.
+  void Start(const Patience& patience, Done done);
+  // All or none of `requests`, which the caller has checked to be sensible. `done` is called once.
+  void StartCheckout(const std::vector<CheckoutRequest>& requests, int64_t timeout_ms,
+                     CheckoutDone done);
+  // kUsage if there is no such license (any more).
+  void StartCheckin(LicenseId license, int64_t timeout_ms, Done done);
+  // Gives everything back. `done` within kCloseMs; nothing happens afterwards.
+  void StartClose(Done done);
+
+  void OnConnected(size_t server) override;
+  void OnDisconnected(size_t server, absl::string_view reason) override;
+  void OnMessage(size_t server, const v1::ServerMessage& message) override;
+  void OnTimer() override;
+  int64_t NextTimer() const override;
+
+  bool closed() const { return closed_; }
+  ClientStatus status() const;
+
+ private:
+  // One request of the application, or of the library.
+  struct Call {
+    enum class Kind { kCheckout, kCheckin, kRegrant };
+    uint64_t key = 0;  // our own number, never reused
+    Kind kind = Kind::kCheckout;
+    uint64_t seq = 0;  // in the session at hand; 0: not sent in it
+    v1::Checkout checkout;
+    uint64_t handle = 0;    // kCheckin
+    LicenseId license = 0;  // kRegrant
+    int64_t started_ms = 0;
+    int64_t deadline_ms = INT64_MAX;
+    CheckoutDone done;       // null: nobody waits (any more)
+    bool abandoned = false;  // give back what it brings
+    bool uncertain = false;  // was sent somewhere from where no answer will come
+    bool overloaded = false;
+    std::string overload_reason;
+    int attempts = 0;
+    size_t last_server = 0;
+    int64_t due_ms = INT64_MAX;                          // next sending
+    int64_t look_ms = INT64_MAX;                         // next CheckCallTime
+    std::map<size_t, std::pair<uint64_t, int64_t>> out;  // server -> message id, sent at
+    std::optional<v1::Granted> granted;  // answered; the lines behind it are being checked
+    uint32_t granted_node = 0;
+  };
+  // A license of the application.
+  struct Held {
+    LicenseView view;
+    uint64_t pool = 0;
+    uint64_t granted_index = 0;
+    bool told_unconfirmed = false;
+    bool told_refused = false;
+    int64_t since_ms = 0;  // unconfirmed or lost since
+    // kLost:
+    int64_t regrant_ms = INT64_MAX;
+    int64_t regrant_interval_ms = kRegrantMsMin;
+    uint64_t regrant_call = 0;
+  };
+  // An Open or Attach that is on its way.
+  struct Attempt {
+    size_t server = 0;
+    uint64_t attachment = 0;
+    bool open = false;
+    int64_t sent_ms = 0;
+  };
+  struct PoolCheck {
+    std::optional<absl::StatusOr<PoolProof>> proof;  // not set: asked for
+    int64_t asked_ms = 0;                            // when asking began
+    int64_t due_ms = 0;
+    int refusals = 0;
+    size_t last_server = 0;
+  };
+  struct Sent {
+    enum class Kind { kCall, kDescribe, kClose };
+    Kind kind = Kind::kCall;
+    size_t server = 0;
+    uint64_t key = 0;  // of the call, of the pool
+  };
+
+  // --- session.cc: connections, attaching, heartbeats, confirmation, the end ---
+  void Step();
+  void RunLater();
+  int64_t Now() const { return env_.clock->NowMs(); }
+  void Note(int level, const std::string& line) { env_.observer->OnNote(level, line); }
+  void NewSession();
+  void CheckStart();
+  void MaybeAttach();
+  void SendAttempt(size_t server);
+  bool MayAttempt(size_t server) const;
+  void Reattach(absl::string_view why, bool now);
+  void OnOpened(size_t server, const Attempt& attempt, const v1::Opened& opened);
+  void OnAttemptFailed(const Attempt& attempt, const v1::Failure& failure);
+  void Reconcile(const v1::SessionState& state);
+  void LoseSession(absl::string_view reason);
+  void MaybeHeartbeat();
+  void OnHeartbeatAnswer(size_t server, const v1::HeartbeatAnswer& answer);
+  void OnServes(size_t server);
+  void OnSessionEvent(const v1::SessionEvent& event);
+  void CheckConfirmation();
+  void SendClose();
+  void FinishClose(const Status& status);
+  void Emit(Event::Kind kind, const Held& held, absl::string_view reason);
+  void EmitViolation(Event::Kind kind, const v1::SessionEvent& pushed);
+  void TellLicense(LicenseId id, const Held& held);
+
+  // --- session_calls.cc: requests and licenses ---
+  void StepCalls();
+  int64_t NextCallTimer() const;
+  Call& NewCall(Call::Kind kind);
+  void SetDue(Call& call, int64_t due_ms);
+  void SetLook(Call& call, int64_t look_ms);
+  void AllCallsDue();
+  bool SendCall(Call& call);
+  std::optional<size_t> PickFor(const Call& call) const;
+  int64_t NextTry(const Call& call) const;
+  v1::ClientMessage MakeMessage(const Call& call, size_t server);
+  void CheckCallTime(Call& call);
+  Status NoAnswer(const Call& call) const;
+  void Fail(Call& call, Status status);
+  void Finish(Call& call);  // the call is over: forgets it
+  void MarkAnswered(uint64_t seq);
+  void OnCallOutcome(size_t server, Call& call, const v1::Outcome& outcome);
+  void OnCallFailure(size_t server, Call& call, const v1::Failure& failure);
+  void OnOverloaded(Call& call, const v1::Failure& failure);
+  void OnDenied(Call& call, Status status);
+  void OnGranted(Call& call);
+  bool GrantIsProven(Call& call, absl::Status* verdict);
+  void DeliverGrant(Call& call);
+  void DeliverRegrant(Call& call);
+  void GiveBack(const v1::Granted& granted);
+  void CheckinHandle(uint64_t handle, int64_t deadline_ms, CheckoutDone done);
+  void LoseLicense(LicenseId id, Held& held, absl::string_view reason);
+  void StartRegrants();
+  void ScheduleRegrant(Held& held);
+  void SendDescribes();
+  void OnPool(uint64_t pool, absl::StatusOr<PoolProof> proof);
+  void OnPoolRefused(uint64_t pool, absl::string_view reason);
+  void ForgetServer(size_t server);
+  void ResetCalls();
+  void TellDone(Call& call, const Status& status, std::vector<LicenseId> licenses = {});
+  std::string Name(const Call& call) const;
+
+  const Config config_;
+  const Environment env_;
+  Links links_;
+  Confirmation confirmation_;
+
+  bool started_ = false;
+  bool closed_ = false;
+  bool stepping_ = false;
+  bool again_ = false;  // something was called from a callback
+  std::deque<std::function<void()>> later_;
+
+  // Start
+  Patience patience_;
+  int64_t start_ms_ = 0;
+  Done start_done_;
+
+  // The session. token_ is empty until it is opened.
+  std::string session_;
+  std::string token_;
+  bool touched_ = false;          // a request has been executed in it
+  uint64_t last_attachment_ = 0;  // highest number used
+  uint64_t attachment_ = 0;       // the one accepted
+  std::optional<size_t> attached_;
+  uint32_t node_ = 0;
+  std::map<size_t, uint32_t> nodes_;  // of the servers, as they say
+  size_t last_attached_ = 0;
+  bool move_ = false;                     // attached, but to be attached elsewhere
+  std::map<uint64_t, Attempt> attempts_;  // by message id
+  size_t last_attempt_server_ = 0;
+  int attempt_count_ = 0;  // since last attached
+  int64_t attempt_ms_ = 0;
+  int64_t heartbeat_ms_ = 0;
+  std::string removed_reason_;
+
+  // Requests
+  uint64_t next_id_ = 1;
+  uint64_t next_key_ = 1;
+  uint64_t next_seq_ = 1;
+  uint64_t acked_ = 0;
+  std::set<uint64_t> answered_;  // above acked_
+  std::map<uint64_t, Call> calls_;
+  std::set<std::pair<int64_t, uint64_t>> due_;    // (due_ms, key)
+  std::set<std::pair<int64_t, uint64_t>> looks_;  // (look_ms, key)
+  std::map<uint64_t, Sent> sent_;                 // by message id
+  std::map<uint64_t, PoolCheck> pools_;
+  size_t waiting_ = 0;           // calls with done
+  bool window_full_ = false;     // calls wait for acked_ to move
+  bool no_quorum_news_ = false;  // what links_ says of quorums has changed
+
+  std::map<LicenseId, Held> held_;
+  LicenseId next_license_ = 1;
+
+  // Close
+  bool closing_ = false;
+  int64_t close_deadline_ms_ = 0;
+  int64_t close_due_ms_ = 0;
+  size_t close_server_ = 0;
+  Done close_done_;
+};
+
+}  // namespace triad::client
