@@ -1,0 +1,126 @@
+// `triad`, and FlexNet's names for it: what is to be done is the first word, or the name that the
+// program was called by.
+#include <signal.h>
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "cli/args.h"
+#include "cli/checkout.h"
+#include "cli/exit_status.h"
+#include "cli/features.h"
+#include "cli/keys.h"
+#include "cli/lmstat.h"
+#include "cli/output.h"
+#include "cli/run.h"
+#include "cli/status.h"
+#include "cli/transfer_lead.h"
+
+namespace triad::cli {
+namespace {
+
+struct Verb {
+  absl::string_view name;
+  absl::string_view takes;
+  absl::string_view does;
+  int (*run)(const std::vector<std::string>& arguments);
+};
+
+constexpr Verb kVerbs[] = {
+    {"status", "[--json] [--check]", "cluster, nodes, roles, lag, quorum", StatusVerb},
+    {"features", "[--json]", "what is licensed and in use", FeaturesVerb},
+    {"checkout",
+     "-f FEATURE[:COUNT[:VERSION]] [-f ...] [-n COUNT] [-v VERSION]\n"
+     "        [--up-to|--all] [--hold=SECONDS] [--json]",
+     "takes licenses (several -f: all or none) and holds them until a signal", CheckoutVerb},
+    {"run",
+     "-f FEATURE[:COUNT[:VERSION]] [-f ...] [-n COUNT] [-v VERSION]\n"
+     "        [--on-lost=continue|stop] -- COMMAND...",
+     "holds licenses while COMMAND runs", RunVerb},
+    {"keygen", "--vendor=NAME --out=DIR", "makes a vendor's keys: NAME.key, NAME.pub", KeygenVerb},
+    {"sign", "--key=FILE --in=FILE --out=FILE", "signs a license file's lines", SignVerb},
+    {"verify", "FILE... [--vendor-keys=DIR]", "says of each line whether its signature is good",
+     VerifyVerb},
+    {"transfer-lead", "[--to=NODE] [--admin-socket=PATH]", "hands the lead to another node",
+     TransferLeadVerb},
+    {"lmstat", "[-a] [-c PATH] [-help]", "as FlexNet's lmstat", LmstatVerb},
+};
+
+std::string HelpText() {
+  std::string text = "usage: triad [-c WHERE] VERB [FLAGS]\n\n";
+  for (const Verb& verb : kVerbs) {
+    absl::StrAppend(&text, "  ", verb.name, " ", verb.takes, "\n        ", verb.does, "\n");
+  }
+  return absl::StrCat(
+      text,
+      "\n"
+      "-c WHERE, before or after the verb: a license file, a directory of *.lic files,\n"
+      "port@host or port@host,port@host,port@host. Without it: VENDOR_LICENSE_FILE and\n"
+      "LM_LICENSE_FILE in the environment, ~/.flexlmrc, /etc/triad/license.dat.\n"
+      "--insecure speaks plaintext to other machines. --version, --help.\n"
+      "\n"
+      "exit: 0 done, 1 the licensing answer was no, 2 wrong usage, 3 cluster not reachable\n"
+      "or no quorum; run: COMMAND's, or 124 denied, 125 other failure, 126 and 127 as env(1);\n"
+      "status --check: 1 cannot lose any, 2 no quorum, 3 unknown\n");
+}
+
+bool AsksForHelp(const std::vector<std::string>& arguments) {
+  for (const std::string& argument : arguments) {
+    if (argument == "--") return false;
+    if (argument == "--help" || argument == "-help" || argument == "-h") return true;
+  }
+  return false;
+}
+
+int Dispatch(const std::vector<std::string>& arguments) {
+  const FlagTable common = {{"c", Takes::kValue}, {"insecure"}, {"help"}, {"h"}, {"version"}};
+  const auto line = SplitVerb(common, arguments);
+  if (!line.ok()) return RefuseUsage("", line.status());
+  const bool help = line->verb == "help" || AsksForHelp(line->arguments);
+  for (const std::string& argument : line->arguments) {
+    if (line->verb.empty() && argument == "--version") {
+      ToStdout(absl::StrCat("triad ", TRIAD_VERSION, "\n"));
+      return kExitDone;
+    }
+  }
+  if (help && line->verb != "lmstat") {
+    ToStdout(HelpText());
+    return kExitDone;
+  }
+  for (const Verb& verb : kVerbs) {
+    if (verb.name == line->verb) return verb.run(line->arguments);
+  }
+  return RefuseUsage("", absl::InvalidArgumentError(
+                             line->verb.empty() ? "what is to be done?"
+                                                : absl::StrCat("unknown verb: ", line->verb)));
+}
+
+}  // namespace
+
+// The program under the name `called`; a link named lmstat is `triad lmstat`, and lmutil takes the
+// tool's name as its first word.
+int Main(const std::string& called, std::vector<std::string> arguments) {
+  const std::string name = called.substr(called.rfind('/') + 1);
+  if (name == "lmutil" && (arguments.empty() || arguments[0] == "-help")) {
+    ToStdout(LmstatHeader(0, 0).substr(0, LmstatHeader(0, 0).find('\n') + 1));
+    ToStdout("usage: lmutil lmstat [ARGUMENTS]\n");
+    return kExitDone;
+  }
+  if (name.rfind("lm", 0) == 0 && name != "lmutil") arguments.insert(arguments.begin(), name);
+  const int exit = Dispatch(arguments);
+  if (exit == kExitDone && !StdoutIsGood()) {
+    Complain("cannot write to stdout");
+    return kExitNo;
+  }
+  return exit;
+}
+
+}  // namespace triad::cli
+
+int main(int argc, char** argv) {
+  signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error like others
+  return triad::cli::Main(argc > 0 ? argv[0] : "triad",
+                          std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
+}

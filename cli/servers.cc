@@ -1,0 +1,321 @@
+#include "cli/servers.h"
+
+#include <grpcpp/grpcpp.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "cli/limits.h"
+#include "client/machine.h"
+#include "triad/v1/admin.grpc.pb.h"
+
+namespace triad::cli {
+namespace {
+
+using Stub = v1::AdminService::Stub;
+
+std::unique_ptr<Stub> Dial(const std::string& target) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kAnswerBytesMax);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  return v1::AdminService::NewStub(
+      grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments));
+}
+
+void SetDeadline(grpc::ClientContext* context, int64_t ms) {
+  context->set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(ms));
+}
+
+// gRPC's words for a connection that failed are three sentences; what the system said is the last.
+std::string Reason(const grpc::Status& status) {
+  const std::string& message = status.error_message();
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) return "no answer in time";
+  const size_t colon = message.rfind(": ");
+  const bool connecting = absl::StrContains(message, "connect");
+  return connecting && colon != std::string::npos ? message.substr(colon + 2) : message;
+}
+
+absl::Status ToAbsl(const grpc::Status& status) {
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), Reason(status));
+}
+
+void AddUnique(std::vector<client::Cluster> clusters, FoundClusters* out) {
+  for (client::Cluster& cluster : clusters) {
+    const bool known =
+        std::any_of(out->clusters.begin(), out->clusters.end(),
+                    [&](const client::Cluster& c) { return c.servers == cluster.servers; });
+    if (!known) out->clusters.push_back(std::move(cluster));
+  }
+}
+
+std::vector<std::string> Environment() {
+  std::vector<std::string> out;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    out.emplace_back(*entry);
+  }
+  return out;
+}
+
+// The values of the vendors' variables, then what libtriad reads ("").
+std::vector<std::string> PathsOfEnvironment(const client::Machine& machine) {
+  std::vector<std::string> paths;
+  for (const std::string& name : VendorVariablesAmong(Environment())) {
+    paths.push_back(machine.environment(name).value_or(""));
+  }
+  // $HOME/.flexlmrc has lines of the same form.
+  const std::string home = machine.environment("HOME").value_or("");
+  const auto text = machine.read_file(absl::StrCat(home, "/.flexlmrc"));
+  if (!home.empty() && text.ok()) {
+    const std::vector<std::string> lines = absl::StrSplit(*text, '\n');
+    for (const std::string& name : VendorVariablesAmong(lines)) {
+      for (const std::string& line : lines) {
+        if (absl::StartsWith(line, absl::StrCat(name, "="))) {
+          paths.push_back(line.substr(name.size() + 1));
+        }
+      }
+    }
+  }
+  paths.emplace_back("");
+  return paths;
+}
+
+absl::Status CheckPlaintext(const FoundClusters& found, bool insecure) {
+  if (insecure) return absl::OkStatus();
+  for (const client::Cluster& cluster : found.clusters) {
+    for (const client::Address& address : cluster.servers) {
+      if (client::IsLoopback(address)) continue;
+      return absl::FailedPreconditionError(
+          absl::StrCat(client::FormatAddress(address),
+                       " is another machine and there is no TLS: give --insecure, or set "
+                       "TRIAD_INSECURE=1, to speak to it in plaintext"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Nodes that some answer names and that were not asked. Whoever was kept to this machine for want
+// of TLS is kept to it here too.
+std::vector<client::Address> Unasked(const std::vector<NodeAnswer>& answers) {
+  const bool beyond_loopback =
+      std::any_of(answers.begin(), answers.end(),
+                  [](const NodeAnswer& answer) { return !client::IsLoopback(answer.address); });
+  std::vector<client::Address> more;
+  std::set<uint32_t> heard;
+  for (const NodeAnswer& answer : answers) {
+    if (answer.status) heard.insert(answer.status->slot());
+  }
+  for (const NodeAnswer& answer : answers) {
+    if (!answer.status) continue;
+    for (const auto& node : answer.status->nodes()) {
+      if (!heard.insert(node.slot()).second) continue;
+      const client::SearchPath path = client::ParseSearchPath(node.address());
+      if (path.entries.size() != 1 || path.entries[0].clusters.size() != 1) continue;
+      const client::Address& address = path.entries[0].clusters[0].servers[0];
+      const bool asked = std::any_of(answers.begin(), answers.end(),
+                                     [&](const NodeAnswer& a) { return a.address == address; });
+      if (!asked && (beyond_loopback || client::IsLoopback(address))) more.push_back(address);
+    }
+  }
+  return more;
+}
+
+}  // namespace
+
+FlagTable WithClusterFlags(FlagTable flags) {
+  flags.push_back({"c", Takes::kValue});
+  flags.push_back({"insecure"});
+  flags.push_back({"help"});
+  return flags;
+}
+
+std::vector<std::string> VendorVariablesAmong(const std::vector<std::string>& environment) {
+  constexpr absl::string_view kSuffix = "_LICENSE_FILE";
+  std::set<std::string> names;
+  for (const std::string& entry : environment) {
+    const std::string name = entry.substr(0, entry.find('='));
+    if (name.size() == entry.size() || name == "LM_LICENSE_FILE") continue;
+    if (name.size() > kSuffix.size() && absl::EndsWith(name, kSuffix)) names.insert(name);
+  }
+  return {names.begin(), names.end()};
+}
+
+bool InsecureAllowed(const Args& args) {
+  if (args.Has("insecure")) return true;
+  return client::RealMachine().environment("TRIAD_INSECURE").value_or("") == "1";
+}
+
+absl::StatusOr<FoundClusters> FindTheClusters(const std::string& license_path, bool insecure) {
+  const client::Machine machine = client::RealMachine();
+  std::vector<std::string> paths = {license_path};
+  if (license_path.empty()) paths = PathsOfEnvironment(machine);
+  FoundClusters found;
+  for (const std::string& path : paths) {
+    client::Clusters part = client::FindClusters(path, "", machine);
+    AddUnique(std::move(part.clusters), &found);
+    found.problems.insert(found.problems.end(), part.problems.begin(), part.problems.end());
+  }
+  if (found.clusters.empty()) {
+    return absl::NotFoundError(
+        found.problems.empty()
+            ? "no license server is named: give -c port@host or a license file, or set "
+              "LM_LICENSE_FILE"
+            : absl::StrJoin(found.problems, "; "));
+  }
+  const absl::Status plaintext = CheckPlaintext(found, insecure);
+  if (!plaintext.ok()) return plaintext;
+  return found;
+}
+
+absl::StatusOr<FoundClusters> FindTheClusters(const Args& args) {
+  return FindTheClusters(args.Value("c"), InsecureAllowed(args));
+}
+
+std::vector<std::string> LicenseFilesOnPath(const std::string& license_path) {
+  const client::Machine machine = client::RealMachine();
+  std::vector<std::string> texts = {license_path};
+  if (license_path.empty()) {
+    texts = PathsOfEnvironment(machine);
+    texts.push_back(machine.environment("LM_LICENSE_FILE").value_or(""));
+    texts.emplace_back("/etc/triad/license.dat");
+  }
+  std::vector<std::string> files;
+  for (const std::string& text : texts) {
+    for (const client::PathEntry& entry : client::ParseSearchPath(text).entries) {
+      if (entry.kind != client::PathEntry::Kind::kPath) continue;
+      const auto listed = machine.list_directory(entry.path);
+      if (listed.ok()) {
+        files.insert(files.end(), listed->begin(), listed->end());
+      } else if (machine.read_file(entry.path).ok()) {
+        files.push_back(entry.path);
+      }
+    }
+  }
+  return files;
+}
+
+std::string AsSearchPath(const client::Cluster& cluster) {
+  return absl::StrJoin(cluster.servers, ",", [](std::string* out, const client::Address& address) {
+    out->append(client::FormatAddress(address));
+  });
+}
+
+std::string AsSearchPath(const std::vector<client::Cluster>& clusters) {
+  return absl::StrJoin(clusters, ":", [](std::string* out, const client::Cluster& cluster) {
+    out->append(AsSearchPath(cluster));
+  });
+}
+
+std::vector<NodeAnswer> AskStatus(const std::vector<client::Address>& addresses) {
+  struct Call {
+    std::unique_ptr<Stub> stub;
+    grpc::ClientContext context;
+    v1::NodeStatus answer;
+    grpc::Status status;
+    std::unique_ptr<grpc::ClientAsyncResponseReader<v1::NodeStatus>> reader;
+  };
+  grpc::CompletionQueue queue;
+  std::vector<std::unique_ptr<Call>> calls;
+  for (const client::Address& address : addresses) {
+    Call* call = calls.emplace_back(std::make_unique<Call>()).get();
+    call->stub = Dial(client::DialTarget(address));
+    SetDeadline(&call->context, kStatusTimeoutMs);
+    call->reader = call->stub->AsyncGetStatus(&call->context, v1::GetStatusRequest(), &queue);
+    call->reader->Finish(&call->answer, &call->status, call);
+  }
+  // Each call ends by its deadline, so this does too.
+  for (size_t done = 0; done < calls.size(); ++done) {
+    void* tag = nullptr;
+    bool ok = false;
+    if (!queue.Next(&tag, &ok)) break;
+  }
+  queue.Shutdown();
+  std::vector<NodeAnswer> answers;
+  for (size_t i = 0; i < calls.size(); ++i) {
+    NodeAnswer answer;
+    answer.address = addresses[i];
+    if (calls[i]->status.ok()) {
+      answer.status = std::move(calls[i]->answer);
+    } else {
+      answer.error = ToAbsl(calls[i]->status);
+    }
+    answers.push_back(std::move(answer));
+  }
+  return answers;
+}
+
+std::vector<NodeAnswer> AskCluster(const client::Cluster& cluster) {
+  std::vector<NodeAnswer> answers = AskStatus(cluster.servers);
+  for (NodeAnswer& answer : AskStatus(Unasked(answers))) answers.push_back(std::move(answer));
+  return answers;
+}
+
+std::vector<NodeAnswer> AskFirstThatAnswers(const std::vector<client::Cluster>& clusters) {
+  std::vector<NodeAnswer> first;
+  for (const client::Cluster& cluster : clusters) {
+    std::vector<NodeAnswer> answers = AskCluster(cluster);
+    for (const NodeAnswer& answer : answers) {
+      if (answer.status) return answers;
+    }
+    if (first.empty()) first = std::move(answers);
+  }
+  return first;
+}
+
+absl::StatusOr<v1::Usage> AskUsage(const std::vector<NodeAnswer>& nodes,
+                                   const v1::GetUsageRequest& request) {
+  std::vector<const NodeAnswer*> order;
+  for (const NodeAnswer& node : nodes) {
+    if (node.status) order.push_back(&node);
+  }
+  std::stable_sort(order.begin(), order.end(), [](const NodeAnswer* a, const NodeAnswer* b) {
+    auto rank = [](const NodeAnswer* node) {
+      return node->status->role() == "leader" ? 0 : node->status->quorum() ? 1 : 2;
+    };
+    return rank(a) < rank(b);
+  });
+  absl::Status last = absl::UnavailableError(absl::StrCat(
+      "no license server answers: ",
+      absl::StrJoin(nodes, ", ", [](std::string* out, const NodeAnswer& node) {
+        absl::StrAppend(out, client::FormatAddress(node.address), ": ", node.error.message());
+      })));
+  for (const NodeAnswer* node : order) {
+    grpc::ClientContext context;
+    SetDeadline(&context, kUsageTimeoutMs);
+    v1::Usage usage;
+    const grpc::Status status =
+        Dial(client::DialTarget(node->address))->GetUsage(&context, request, &usage);
+    if (status.ok()) return usage;
+    last = absl::UnavailableError(Reason(status));
+  }
+  return last;
+}
+
+absl::StatusOr<v1::NodeStatus> AskNode(const std::string& target) {
+  grpc::ClientContext context;
+  SetDeadline(&context, kStatusTimeoutMs);
+  v1::NodeStatus answer;
+  const grpc::Status status = Dial(target)->GetStatus(&context, v1::GetStatusRequest(), &answer);
+  if (!status.ok()) return ToAbsl(status);
+  return answer;
+}
+
+absl::StatusOr<uint32_t> AskTransferLead(const std::string& target, uint32_t to) {
+  grpc::ClientContext context;
+  SetDeadline(&context, kTransferTimeoutMs);
+  v1::TransferLeadRequest request;
+  request.set_to(to);
+  v1::TransferLeadResponse answer;
+  const grpc::Status status = Dial(target)->TransferLead(&context, request, &answer);
+  if (!status.ok()) return ToAbsl(status);
+  return answer.leader();
+}
+
+}  // namespace triad::cli

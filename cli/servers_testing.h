@@ -1,0 +1,75 @@
+// For tests: nodes that say what they are told to, on real ports of this machine.
+//
+// Set their fields before they are asked; the answers come from gRPC's threads.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "client/search_path.h"
+#include "triad/v1/admin.grpc.pb.h"
+
+namespace triad::cli {
+
+// A node that says what it is told to.
+class FakeNode : public v1::AdminService::Service {
+ public:
+  explicit FakeNode(uint32_t slot) {
+    status.set_slot(slot);
+    status.set_quorum(true);
+    status.set_role("follower");
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  ~FakeNode() override { server_->Shutdown(); }
+
+  client::Address address() const { return {"127.0.0.1", port}; }
+
+  grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*,
+                         v1::NodeStatus* response) override {
+    *response = status;
+    return grpc::Status::OK;
+  }
+  grpc::Status GetUsage(grpc::ServerContext*, const v1::GetUsageRequest*,
+                        v1::Usage* response) override {
+    ++usage_calls;
+    response->set_index(status.slot());
+    return usage_result;
+  }
+  grpc::Status TransferLead(grpc::ServerContext*, const v1::TransferLeadRequest* request,
+                            v1::TransferLeadResponse*) override {
+    ++transfer_calls;
+    if (on_transfer) on_transfer(request->to());
+    return transfer_result;
+  }
+
+  int port = 0;
+  v1::NodeStatus status;
+  grpc::Status usage_result = grpc::Status::OK;
+  int usage_calls = 0;
+  grpc::Status transfer_result = grpc::Status::OK;
+  std::function<void(uint32_t to)> on_transfer;
+  int transfer_calls = 0;
+
+ private:
+  std::unique_ptr<grpc::Server> server_;
+};
+
+// A port at which nobody listens: that of a server that has gone.
+inline client::Address Nobody() {
+  return FakeNode(9).address();
+}
+
+// `node` says that the cluster has a node `slot` at `address`.
+inline void Name(FakeNode* node, uint32_t slot, const client::Address& address) {
+  auto* entry = node->status.add_nodes();
+  entry->set_slot(slot);
+  entry->set_address(client::FormatAddress(address));
+}
+
+}  // namespace triad::cli
