@@ -6,8 +6,9 @@
 
 namespace triad::server {
 
-void Expiry::Lead(const license::Ledger& ledger, int64_t now_ms) {
+void Expiry::Lead(const license::Ledger& ledger, uint64_t term, int64_t now_ms) {
   StopLeading();
+  term_ = term;
   leading_ = true;
   for (const auto& entry : ledger.sessions()) {
     const license::Session* session = entry.second.get();
@@ -57,7 +58,8 @@ void Expiry::OnEnded(absl::string_view session) {
   lives_.erase(it);
 }
 
-void Expiry::OnNotExpired(absl::string_view session) {
+void Expiry::OnNotExpired(absl::string_view session, uint64_t term) {
+  if (term != term_) return;
   auto it = lives_.find(session);
   if (it == lives_.end() || !it->second.expiring) return;
   it->second.expiring = false;
@@ -72,8 +74,7 @@ bool Expiry::Accepts(const license::Ledger& ledger, absl::string_view session,
   return it != lives_.end() && !it->second.expiring;
 }
 
-std::vector<v1::ExpireSession> Expiry::Due(const license::Ledger& ledger, uint64_t term,
-                                           int64_t now_ms) {
+std::vector<v1::ExpireSession> Expiry::Due(const license::Ledger& ledger, int64_t now_ms) {
   std::vector<v1::ExpireSession> due;
   while (leading_ && !agenda_.empty() && agenda_.begin()->first <= now_ms &&
          due.size() < kExpiriesAtOnceMax) {
@@ -93,7 +94,7 @@ std::vector<v1::ExpireSession> Expiry::Due(const license::Ledger& ledger, uint64
     it->second.expiring = true;
     v1::ExpireSession expire;
     expire.set_session(id);
-    expire.set_term(term);
+    expire.set_term(term_);
     expire.set_attachment(session->attachment);
     expire.set_last_seen_index(session->last_seen_index);
     expire.set_connection_lost(it->second.detached);

@@ -26,7 +26,7 @@ class Expiry {
   explicit Expiry(int64_t reset_grace_ms) : reset_grace_ms_(reset_grace_ms) {}
 
   // This node leads, and all entries of earlier terms are applied: every session's time begins now.
-  void Lead(const license::Ledger& ledger, int64_t now_ms);
+  void Lead(const license::Ledger& ledger, uint64_t term, int64_t now_ms);
   void StopLeading();
   bool leading() const { return leading_; }
 
@@ -35,14 +35,15 @@ class Expiry {
   // Its connection was closed or reset: the short grace begins.
   void OnDetached(absl::string_view session, int64_t grace_ms, int64_t now_ms);
   void OnEnded(absl::string_view session);
-  // A proposed expiry was ignored or lost: it may be proposed again.
-  void OnNotExpired(absl::string_view session);
+  // An expiry that was proposed in `term` was applied, and the session is still there: it may be
+  // proposed again. One of an older term says nothing about that which is on its way in this one.
+  void OnNotExpired(absl::string_view session, uint64_t term);
 
   // A heartbeat counts unless the session is gone, attached otherwise, or its expiry is on the way.
   bool Accepts(const license::Ledger& ledger, absl::string_view session, uint64_t attachment) const;
 
   // The expiries to propose now, at most kExpiriesAtOnceMax.
-  std::vector<v1::ExpireSession> Due(const license::Ledger& ledger, uint64_t term, int64_t now_ms);
+  std::vector<v1::ExpireSession> Due(const license::Ledger& ledger, int64_t now_ms);
 
  private:
   struct Life {
@@ -57,6 +58,7 @@ class Expiry {
 
   const int64_t reset_grace_ms_;
   bool leading_ = false;
+  uint64_t term_ = 0;  // in which this node leads
   std::map<std::string, Life, std::less<>> lives_;
   // Looked at when due; a session that was seen since is put back at its later deadline.
   std::set<std::pair<int64_t, std::string>> agenda_;

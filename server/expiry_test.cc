@@ -25,7 +25,7 @@ class ExpiryTest : public ::testing::Test {
     ledger_.Apply({++index_, kTerm}, &record, nullptr);
     expiry_.OnSeen(SessionNamed(name), kTtlMs, now_);
   }
-  size_t DueAt(int64_t now) { return expiry_.Due(ledger_, kTerm, now).size(); }
+  size_t DueAt(int64_t now) { return expiry_.Due(ledger_, now).size(); }
 
   license::Ledger ledger_;
   uint64_t index_ = 0;
@@ -34,10 +34,10 @@ class ExpiryTest : public ::testing::Test {
 };
 
 TEST_F(ExpiryTest, ASessionIsDueWhenItsTimeToLiveIsOverAndNamesWhatItWasBasedOn) {
-  expiry_.Lead(ledger_, now_);
+  expiry_.Lead(ledger_, kTerm, now_);
   Open("app");
   EXPECT_EQ(DueAt(now_ + kTtlMs - 1), 0u);
-  const auto due = expiry_.Due(ledger_, kTerm, now_ + kTtlMs);
+  const auto due = expiry_.Due(ledger_, now_ + kTtlMs);
   ASSERT_EQ(due.size(), 1u);
   EXPECT_EQ(due[0].term(), kTerm);
   EXPECT_EQ(due[0].attachment(), 1u);
@@ -48,20 +48,20 @@ TEST_F(ExpiryTest, ASessionIsDueWhenItsTimeToLiveIsOverAndNamesWhatItWasBasedOn)
 TEST_F(ExpiryTest, ANodeThatDoesNotLeadProposesNothing) {
   Open("app");
   EXPECT_EQ(DueAt(now_ + 10 * kTtlMs), 0u);
-  expiry_.Lead(ledger_, now_);
+  expiry_.Lead(ledger_, kTerm, now_);
   expiry_.StopLeading();
   EXPECT_EQ(DueAt(now_ + 10 * kTtlMs), 0u);
 }
 
 TEST_F(ExpiryTest, ANewLeaderCountsFromItsOwnBeginning) {
   Open("app");
-  expiry_.Lead(ledger_, now_ + 5'000);
+  expiry_.Lead(ledger_, kTerm, now_ + 5'000);
   EXPECT_EQ(DueAt(now_ + kTtlMs), 0u);
   EXPECT_EQ(DueAt(now_ + 5'000 + kTtlMs), 1u);
 }
 
 TEST_F(ExpiryTest, ASignOfLifePutsTheDeadlineOff) {
-  expiry_.Lead(ledger_, now_);
+  expiry_.Lead(ledger_, kTerm, now_);
   Open("app");
   expiry_.OnSeen(SessionNamed("app"), kTtlMs, now_ + 4'000);
   EXPECT_EQ(DueAt(now_ + kTtlMs), 0u);
@@ -69,24 +69,24 @@ TEST_F(ExpiryTest, ASignOfLifePutsTheDeadlineOff) {
 }
 
 TEST_F(ExpiryTest, AnOlderSignOfLifeNeverShortensIt) {
-  expiry_.Lead(ledger_, now_);
+  expiry_.Lead(ledger_, kTerm, now_);
   Open("app");
   expiry_.OnSeen(SessionNamed("app"), kTtlMs, now_ - 3'000);
   EXPECT_EQ(DueAt(now_ + kTtlMs - 1), 0u);
 }
 
 TEST_F(ExpiryTest, AClosedConnectionLeavesTheShortGrace) {
-  expiry_.Lead(ledger_, now_);
+  expiry_.Lead(ledger_, kTerm, now_);
   Open("app");
   expiry_.OnDetached(SessionNamed("app"), kGraceMs, now_);
   EXPECT_EQ(DueAt(now_ + kGraceMs - 1), 0u);
-  const auto due = expiry_.Due(ledger_, kTerm, now_ + kGraceMs);
+  const auto due = expiry_.Due(ledger_, now_ + kGraceMs);
   ASSERT_EQ(due.size(), 1u);
   EXPECT_TRUE(due[0].connection_lost());
 }
 
 TEST_F(ExpiryTest, AttachingAgainGivesTheFullTimeBack) {
-  expiry_.Lead(ledger_, now_);
+  expiry_.Lead(ledger_, kTerm, now_);
   Open("app");
   expiry_.OnDetached(SessionNamed("app"), kGraceMs, now_);
   expiry_.OnSeen(SessionNamed("app"), kTtlMs, now_ + 1'000);
@@ -95,19 +95,27 @@ TEST_F(ExpiryTest, AttachingAgainGivesTheFullTimeBack) {
 }
 
 TEST_F(ExpiryTest, AHeartbeatIsNotAcceptedWhileTheExpiryIsOnItsWay) {
-  expiry_.Lead(ledger_, now_);
+  expiry_.Lead(ledger_, kTerm, now_);
   Open("app");
   EXPECT_TRUE(expiry_.Accepts(ledger_, SessionNamed("app"), 1));
   ASSERT_EQ(DueAt(now_ + kTtlMs), 1u);
   EXPECT_FALSE(expiry_.Accepts(ledger_, SessionNamed("app"), 1));
   EXPECT_EQ(DueAt(now_ + kTtlMs), 0u) << "it is proposed once";
-  expiry_.OnNotExpired(SessionNamed("app"));
+  expiry_.OnNotExpired(SessionNamed("app"), kTerm);
   EXPECT_TRUE(expiry_.Accepts(ledger_, SessionNamed("app"), 1));
   EXPECT_EQ(DueAt(now_ + kTtlMs), 1u) << "and again when it was ignored";
 }
 
+TEST_F(ExpiryTest, AnOlderTermsExpirySaysNothingAboutTheOneThatIsOnItsWay) {
+  expiry_.Lead(ledger_, kTerm, now_);
+  Open("app");
+  ASSERT_EQ(DueAt(now_ + kTtlMs), 1u);
+  expiry_.OnNotExpired(SessionNamed("app"), kTerm - 1);
+  EXPECT_FALSE(expiry_.Accepts(ledger_, SessionNamed("app"), 1));
+}
+
 TEST_F(ExpiryTest, AHeartbeatOfAnotherAttachmentOrAnUnknownSessionIsNotAccepted) {
-  expiry_.Lead(ledger_, now_);
+  expiry_.Lead(ledger_, kTerm, now_);
   Open("app");
   EXPECT_FALSE(expiry_.Accepts(ledger_, SessionNamed("app"), 2));
   EXPECT_FALSE(expiry_.Accepts(ledger_, SessionNamed("nobody"), 1));

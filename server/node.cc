@@ -368,7 +368,7 @@ void Node::OnTimer() {
 
 void Node::ProposeExpiries(int64_t now_ms) {
   if (!Leads()) return;
-  for (v1::ExpireSession& expire : expiry_.Due(*ledger_, core_->term().value(), now_ms)) {
+  for (v1::ExpireSession& expire : expiry_.Due(*ledger_, now_ms)) {
     Origin origin;
     origin.kind = Origin::Kind::kExpire;
     origin.session = expire.session();
@@ -575,7 +575,7 @@ void Node::Apply(const quorum::Entry& entry) {
 
   if (Leads() && entry.term == core_->term() && !expiry_.leading()) {
     stamper_.Raise(ledger_->cluster_ms(), now);
-    expiry_.Lead(*ledger_, now);
+    expiry_.Lead(*ledger_, core_->term().value(), now);
   }
   using Kind = license::LedgerEvent::Kind;
   for (const license::LedgerEvent& event : events) {
@@ -603,10 +603,8 @@ void Node::Apply(const quorum::Entry& entry) {
     const auto* known = ledger_->FindSession(*session);
     if (known != nullptr && !known->detached) expiry_.OnSeen(*session, known->ttl_ms, now);
   }
-  // Only the end of this very leader's own proposal frees the session for another: an older one
-  // says nothing about that which is on its way.
-  if (command.has_expire() && command.expire().term() == core_->term().value()) {
-    expiry_.OnNotExpired(command.expire().session());
+  if (command.has_expire()) {
+    expiry_.OnNotExpired(command.expire().session(), command.expire().term());
   }
   proposals_.OnApplied(entry.index, entry.term, outcome);
 }

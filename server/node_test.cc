@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "server/limits.h"
 #include "server/test_world.h"
 
 namespace triad::server {
@@ -275,6 +276,32 @@ TEST(Node, BeforeTheClusterIsFormedARequestIsRefusedNamingWhoIsMissing) {
   }());
   ASSERT_FALSE(host.told[5].empty());
   EXPECT_THAT(host.told[5][0].failure().reason(), ::testing::HasSubstr("node 3 (27000@127.0.0.3)"));
+}
+
+v1::PeerMessage HelloOf(uint32_t slot, char incarnation) {
+  v1::PeerMessage message;
+  auto* hello = message.mutable_hello();
+  hello->set_protocol(kPeerProtocol);
+  hello->set_to_slot(1);
+  hello->mutable_self()->set_slot(slot);
+  hello->mutable_self()->set_incarnation(std::string(16, incarnation));
+  hello->set_server_set(std::string(32, 's'));
+  hello->set_license_hash("h");
+  return message;
+}
+
+TEST(Node, AStreamThatWasLetInBeforeTheBirthDoesNotSpeakForASlotThatIsAnothers) {
+  World world;
+  constexpr LinkId kStranger = 77;
+  world.node(1).OnIncoming(kStranger, HelloOf(3, 'z'));  // runs as slot 3 too, and came first
+  world.node(1).OnIncoming(3, HelloOf(3, 'd'));          // the one that is in the record
+  ASSERT_TRUE(world.Until([&] { return world.Leader() != 0; }));
+  v1::PeerMessage vote;
+  vote.mutable_quorum()->set_term(1'000);
+  vote.mutable_quorum()->mutable_vote_request()->set_leadership_transfer(true);
+  world.node(1).OnIncoming(kStranger, std::move(vote));
+  world.Advance(100);
+  EXPECT_LT(world.node(1).Status().term(), 1'000u);
 }
 
 TEST(Node, AClusterOfOneServesAlone) {

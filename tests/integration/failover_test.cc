@@ -165,7 +165,8 @@ TEST(Failover, AFollowerThatIsCutOffGrantsNothingAndItsApplicationsMoveBeforeThe
   std::vector<Client> idle;
   std::vector<License> idle_licenses;
   int idle_at_follower = 0;
-  for (int i = 0; i < 6; ++i) {
+  // Each begins with one of the three at random.
+  for (int i = 0; i < 100 && idle_at_follower < 2; ++i) {
     auto client = Client::Open(idle_options);
     ASSERT_TRUE(client) << client.status().ToString();
     auto license = client->Checkout(Want("asked"));
@@ -174,7 +175,7 @@ TEST(Failover, AFollowerThatIsCutOffGrantsNothingAndItsApplicationsMoveBeforeThe
     idle.push_back(*std::move(client));
     idle_licenses.push_back(*std::move(license));
   }
-  EXPECT_GT(idle_at_follower, 0) << "no client has begun with the first server of its path";
+  EXPECT_GT(idle_at_follower, 0) << "of so many clients none has begun with the follower";
   fleet.Work();
   ASSERT_TRUE(fleet.WaitForGrants(kWarmUp));
   auto only = Client::Open(OptionsFor(cluster.clients().node[follower], "only"));
