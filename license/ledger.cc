@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "license/check.h"
-#include "license/grant.h"
+#include "license/denial.h"
 
 namespace triad::license {
 namespace {
@@ -37,9 +37,14 @@ v1::Outcome Malformed(std::string reason) {
   return Refuse(v1::Refused::MALFORMED, std::move(reason));
 }
 
-LedgerEvent EventOf(LedgerEvent::Kind kind, const Session& session) {
+LedgerEvent EventOf(LedgerEvent::Kind kind) {
   LedgerEvent event;
   event.kind = kind;
+  return event;
+}
+
+LedgerEvent EventOf(LedgerEvent::Kind kind, const Session& session) {
+  LedgerEvent event = EventOf(kind);
   event.session = session.id;
   event.node = session.node;
   return event;
@@ -102,12 +107,20 @@ std::string Complaint(const v1::InstallLicenses& install) {
 
 }  // namespace
 
+uint32_t RequiredVersion(const v1::Command& command) {
+  return command.has_install() && command.install().replaces() != 0 ? 2 : 1;
+}
+
 LogPosition Ledger::applied() const {
   return {state_.head().applied_index(), state_.head().applied_term()};
 }
 
 uint64_t Ledger::license_set_number() const {
   return state_.head().license_set_number();
+}
+
+uint32_t Ledger::cluster_version() const {
+  return std::max(1u, state_.head().cluster_version());
 }
 
 uint64_t Ledger::UsedOf(uint64_t pool) const {
@@ -165,10 +178,45 @@ v1::Outcome Ledger::ApplyCommand(const v1::Command& command, Events& events) {
       return ApplyExpire(command.expire(), events);
     case v1::Command::kRequest:
       return ApplyRequest(command.request(), events);
+    case v1::Command::kMembers:
+      return ApplyMembers(command.members(), events);
+    case v1::Command::kRecovered:
+      return ApplyRecovered(command.recovered(), events);
+    case v1::Command::kSetClusterVersion:
+      return ApplyClusterVersion(command.set_cluster_version(), events);
     case v1::Command::BODY_NOT_SET:
       break;
   }
   return Malformed("a command without a body");
+}
+
+// --- The cluster itself ---
+
+// Who may change them, and how, is the quorum log's rule, kept before the entry was made.
+v1::Outcome Ledger::ApplyMembers(const v1::Members& members, Events& events) {
+  if (members.nodes_size() == 0) return Malformed("a cluster has at least one node");
+  state_.SetMembers(members);
+  events.push_back(EventOf(LedgerEvent::Kind::kMembers));
+  return Done();
+}
+
+// What this node does not know was granted by the others, perhaps a moment before the loss: its
+// holder resumes, or is silent for its time to live. Sessions that nobody here knows had no longer
+// one than the longest that the node that recovers gives.
+v1::Outcome Ledger::ApplyRecovered(const v1::Recovered& recovered, Events& events) {
+  uint32_t hold_ms = std::min(recovered.hold_ms(), kTtlMsMax);
+  for (const auto& entry : sessions()) hold_ms = std::max(hold_ms, entry.second->ttl_ms);
+  v1::LedgerHead& head = state_.head();
+  head.set_no_grants_until_ms(std::max(head.no_grants_until_ms(), head.cluster_ms() + hold_ms));
+  events.push_back(EventOf(LedgerEvent::Kind::kRecovered));
+  return Done();
+}
+
+v1::Outcome Ledger::ApplyClusterVersion(const v1::SetClusterVersion& set, Events& events) {
+  if (set.version() <= cluster_version()) return Done();
+  state_.head().set_cluster_version(set.version());
+  events.push_back(EventOf(LedgerEvent::Kind::kClusterVersion));
+  return Done();
 }
 
 v1::Outcome Ledger::ApplyInstall(const v1::InstallLicenses& install, Events& events) {
@@ -346,8 +394,30 @@ v1::Outcome Ledger::ApplyRequest(const v1::Request& request, Events& events) {
   return outcome;
 }
 
+// After a recovery nothing new is granted for a time; uncounted licenses cannot be granted twice.
+std::optional<v1::Outcome> Ledger::HoldBack(const std::vector<Grant>& grants) const {
+  const uint64_t until_ms = no_grants_until_ms();
+  if (cluster_ms() >= until_ms) return std::nullopt;
+  for (const Grant& grant : grants) {
+    if (grant.pool->uncounted) continue;
+    constexpr uint64_t kSecond = 1'000;
+    v1::Outcome outcome;
+    outcome.mutable_denied()->set_code(ToNumber(DenialCode::kServerDown));
+    outcome.mutable_denied()->set_reason(absl::StrCat(
+        "the license servers were recovered with a possible loss: nothing new is granted for ",
+        (until_ms - cluster_ms() + kSecond - 1) / kSecond,
+        " s, until those who hold licenses have come back"));
+    outcome.mutable_denied()->set_feature(grant.pool->feature);
+    return outcome;
+  }
+  return std::nullopt;
+}
+
 v1::Outcome Ledger::ApplyCheckout(Session& session, const v1::Checkout& checkout, Events& events) {
   auto decision = DecideCheckout(state_, session, checkout, limits_.checkouts_max);
+  if (const auto* grants = std::get_if<std::vector<Grant>>(&decision)) {
+    if (auto no = HoldBack(*grants)) decision = *std::move(no);
+  }
   if (auto* no = std::get_if<v1::Outcome>(&decision)) {
     if (no->has_denied()) {
       LedgerEvent event = EventOf(LedgerEvent::Kind::kDenied, session);

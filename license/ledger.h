@@ -17,18 +17,26 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "license/catalog.h"
+#include "license/grant.h"
 #include "license/ledger_state.h"
 #include "license/ledger_store.h"
 #include "license/limits.h"
 #include "triad/v1/command.pb.h"
 
 namespace triad::license {
+
+// The newest command that this program knows: 1 all of the first release, 2 a license set that
+// replaces another. A new command, or a new meaning of one, raises it (design 5.5).
+inline constexpr uint32_t kCommandVersion = 2;
+// What a program must know to apply `command` as it is meant.
+uint32_t RequiredVersion(const v1::Command& command);
 
 // What applying an entry caused beside its outcome, for those attached here and for the logs. A
 // command that is answered again, refused or ignored causes none.
@@ -43,6 +51,9 @@ struct LedgerEvent {
     kCheckedOut,  // session, holding
     kCheckedIn,   // session, holding, reason "" when the application asked
     kDenied,      // session, feature, reason, code
+    kMembers,     // other nodes are in force; see members()
+    kRecovered,   // one node went on alone: see no_grants_until_ms()
+    kClusterVersion,
   };
   Kind kind;
   std::string session;
@@ -80,6 +91,12 @@ class Ledger {
   int64_t wall_ms() const { return state_.head().wall_ms(); }
   int32_t utc_offset_s() const { return state_.head().utc_offset_s(); }
   Day today() const { return state_.today(); }
+  // Commands up to this version may be used: every voter's program knows them. At least 1.
+  uint32_t cluster_version() const;
+  // The nodes last applied; empty as long as those of the birth are in force.
+  const v1::Members& members() const { return state_.members(); }
+  // No licenses that are counted are granted before this cluster time (`triadd recover`).
+  uint64_t no_grants_until_ms() const { return state_.head().no_grants_until_ms(); }
 
   // Pointers and references hold until the next Apply or Restore. nullptr: no such one.
   const Session* FindSession(absl::string_view id) const { return state_.FindSession(id); }
@@ -117,9 +134,13 @@ class Ledger {
   v1::Outcome ApplyDetach(const v1::DetachSession& detach, Events& events);
   v1::Outcome ApplyClose(const v1::CloseSession& close, Events& events);
   v1::Outcome ApplyExpire(const v1::ExpireSession& expire, Events& events);
+  v1::Outcome ApplyMembers(const v1::Members& members, Events& events);
+  v1::Outcome ApplyRecovered(const v1::Recovered& recovered, Events& events);
+  v1::Outcome ApplyClusterVersion(const v1::SetClusterVersion& set, Events& events);
   v1::Outcome ApplyRequest(const v1::Request& request, Events& events);
   v1::Outcome ApplyCheckout(Session& session, const v1::Checkout& checkout, Events& events);
   v1::Outcome ApplyCheckin(Session& session, const v1::Checkin& checkin, Events& events);
+  std::optional<v1::Outcome> HoldBack(const std::vector<Grant>& grants) const;
   void Touch(Session& session);
   void End(Session& session, absl::string_view reason, Events& events);
 

@@ -55,6 +55,7 @@ std::optional<RowKey> DecodeRowKey(absl::string_view key) {
   switch (row.kind) {
     case RowKey::Kind::kHead:
     case RowKey::Kind::kLicenseSet:
+    case RowKey::Kind::kMembers:
     case RowKey::Kind::kSession:
     case RowKey::Kind::kResult:
     case RowKey::Kind::kCheckout:

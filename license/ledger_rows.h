@@ -2,6 +2,7 @@
 //
 //   H                    LedgerHead
 //   L                    InstallLicenses: the license set in force
+//   M                    Members: the cluster's nodes, once they are others than at its birth
 //   S <session>          SessionRow
 //   T <session> <seq>    ResultRow: what a request was answered
 //   U <handle>           CheckoutRow
@@ -36,6 +37,7 @@ struct RowKey {
   enum class Kind : uint8_t {
     kHead = 'H',
     kLicenseSet = 'L',
+    kMembers = 'M',
     kSession = 'S',
     kResult = 'T',
     kCheckout = 'U'

@@ -65,6 +65,7 @@ TEST(RowKey, EncodedKeysAreReadBackAndOrderedLikeTheirRows) {
   const SessionId high{0x80ull << 56, 0};
   const std::vector<RowKey> rows = {{Key::kHead},
                                     {Key::kLicenseSet},
+                                    {Key::kMembers},
                                     {Key::kSession, low},
                                     {Key::kSession, high},
                                     {Key::kResult, low, 1},
@@ -138,6 +139,14 @@ TEST_F(LedgerRowsTest, ARestoredLedgerContinuesIdentically) {
   Apply(OpenOf("t", 7, 2));
   Detach("t", 7);
   Install("INCREMENT g acme 1.0 permanent 4\n");
+  Apply(testing::MembersOf("ABc"));
+  Apply(testing::MembersOf("ABC"));
+  v1::Command version;
+  version.mutable_set_cluster_version()->set_version(2);
+  Apply(version);
+  v1::Command recovered;
+  recovered.mutable_recovered()->set_hold_ms(5);
+  Apply(recovered);
   MemoryStore store;
   ASSERT_TRUE(store.Write(ledger_.TakeChanges(), ledger_.applied()).ok());
   Ledger other;
@@ -146,6 +155,9 @@ TEST_F(LedgerRowsTest, ARestoredLedgerContinuesIdentically) {
   EXPECT_EQ(other.Digest(), ledger_.Digest());
   EXPECT_EQ(other.applied(), ledger_.applied());
   EXPECT_EQ(other.today(), ledger_.today());
+  EXPECT_EQ(other.members().SerializeAsString(), ledger_.members().SerializeAsString());
+  EXPECT_EQ(other.cluster_version(), 2u);
+  EXPECT_EQ(other.no_grants_until_ms(), ledger_.no_grants_until_ms());
   EXPECT_THAT(other.TakeChanges(), IsEmpty());
   v1::LogRecord record;
   for (const v1::Command& command :
@@ -157,6 +169,21 @@ TEST_F(LedgerRowsTest, ARestoredLedgerContinuesIdentically) {
               ledger_.Apply(next, &record, nullptr).SerializeAsString());
     EXPECT_EQ(other.Digest(), ledger_.Digest());
   }
+}
+
+TEST_F(LedgerRowsTest, TheMembersAreARowOfTheirOwnAndOfTheDigest) {
+  Apply(OpenOf("s"));
+  ledger_.TakeChanges();
+  const uint64_t before = ledger_.Digest();
+  Apply(testing::MembersOf("ABc"));
+  const std::vector<RowChange> changes = ledger_.TakeChanges();
+  ASSERT_THAT(changes, SizeIs(2));
+  EXPECT_EQ(changes[1].key, "M");
+  const uint64_t learner = ledger_.Digest();
+  EXPECT_NE(learner, before);
+  Apply(testing::MembersOf("ABC"));
+  EXPECT_NE(ledger_.Digest(), learner);
+  EXPECT_THAT(ledger_.TakeChanges(), SizeIs(2));
 }
 
 TEST_F(LedgerRowsTest, AnEmptyStoreRestoresAnEmptyLedger) {
@@ -179,6 +206,8 @@ TEST_F(LedgerRowsTest, RowsThatDoNotFitTogetherAreDataLossAndChangeNothing) {
       {[](MemoryStore& store) { store.rows.erase("H"); }, "\"H\""},
       {[](MemoryStore& store) { store.rows.erase("L"); }, "\"L\""},
       {[](MemoryStore& store) { store.rows["X"] = ""; }, "\"X\""},
+      {[](MemoryStore& store) { store.rows["M"] = "\x0a\x7f"; }, "\"M\""},
+      {[](MemoryStore& store) { store.rows["M"] = ""; }, "\"M\""},
       {[](MemoryStore& store) { store.rows["Ushort"] = ""; }, "\"Ushort\""},
       {[&](MemoryStore& store) { store.rows.erase(session_key); }, "\"Ts..."},
       {[&](MemoryStore& store) { store.rows[session_key] = "\x0a\x7f"; }, "\"Ss..."},

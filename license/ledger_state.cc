@@ -127,6 +127,13 @@ void LedgerState::Install(const v1::InstallLicenses& set) {
   head_.set_license_set_number(head_.license_set_number() + 1);
 }
 
+void LedgerState::SetMembers(const v1::Members& members) {
+  Check(members.nodes_size() > 0, "a cluster has at least one node");
+  const RowKey row{Kind::kMembers};
+  members_.nodes_size() > 0 ? changed_.Edited(row) : changed_.Added(row);
+  members_ = members;
+}
+
 Session& LedgerState::AddSession(Session session) {
   std::optional<SessionId> id = ToSessionId(session.id);
   Check(id.has_value(), "a session's id is 16 bytes");
@@ -234,6 +241,9 @@ std::optional<std::string> LedgerState::ValueOf(const RowKey& row) const {
     case Kind::kLicenseSet:
       if (!installed_) return std::nullopt;
       return installed_->SerializeAsString();
+    case Kind::kMembers:
+      if (members_.nodes_size() == 0) return std::nullopt;
+      return members_.SerializeAsString();
     case Kind::kCheckout: {
       const Checkout* checkout = FindCheckout(row.number);
       if (checkout == nullptr) return std::nullopt;
@@ -258,6 +268,7 @@ std::optional<std::string> LedgerState::ValueOf(const RowKey& row) const {
 std::vector<RowKey> LedgerState::AllRows() const {
   std::vector<RowKey> rows{{Kind::kHead}};
   if (installed_) rows.push_back({Kind::kLicenseSet});
+  if (members_.nodes_size() > 0) rows.push_back({Kind::kMembers});
   for (const auto& [id, session] : sessions_) rows.push_back({Kind::kSession, id});
   for (const auto& [id, session] : sessions_) {
     for (const auto& [seq, result] : session->results) rows.push_back({Kind::kResult, id, seq});
@@ -303,6 +314,9 @@ absl::Status LedgerState::LoadRow(absl::string_view key, absl::string_view value
       case Kind::kLicenseSet:
         status = LoadLicenseSet(value);
         break;
+      case Kind::kMembers:
+        status = LoadMembers(value);
+        break;
       case Kind::kSession:
         status = LoadSession(*row, value);
         break;
@@ -329,6 +343,11 @@ absl::Status LedgerState::LoadLicenseSet(absl::string_view value) {
   if (!Parse(value, set)) return Bad("unreadable");
   catalog_ = BuildCatalog(set);
   installed_ = std::move(set);
+  return absl::OkStatus();
+}
+
+absl::Status LedgerState::LoadMembers(absl::string_view value) {
+  if (!Parse(value, members_) || members_.nodes_size() == 0) return Bad("unreadable");
   return absl::OkStatus();
 }
 
@@ -401,7 +420,20 @@ absl::Status LedgerState::Loaded(LogPosition applied) const {
   return absl::OkStatus();
 }
 
+absl::Status LedgerState::CheckMembers() const {
+  uint32_t slot = 0;
+  size_t voters = 0;
+  for (const auto& node : members_.nodes()) {
+    if (node.slot() <= slot) return absl::InternalError("members are not in the order of slots");
+    slot = node.slot();
+    if (node.voter()) ++voters;
+  }
+  if (members_.nodes_size() > 0 && voters == 0) return absl::InternalError("nobody may vote");
+  return absl::OkStatus();
+}
+
 absl::Status LedgerState::CheckInvariants() const {
+  if (absl::Status status = CheckMembers(); !status.ok()) return status;
   std::map<uint64_t, uint64_t> used;
   std::map<uint64_t, std::vector<uint64_t>> out;
   std::map<std::string, std::vector<uint64_t>> handles;

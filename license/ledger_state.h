@@ -85,6 +85,7 @@ class LedgerState {
 
   const Catalog& catalog() const { return catalog_; }
   const v1::InstallLicenses* installed() const { return installed_ ? &*installed_ : nullptr; }
+  const v1::Members& members() const { return members_; }
   const Sessions& sessions() const { return sessions_; }
   const Checkouts& checkouts() const { return checkouts_; }
   Session* FindSession(absl::string_view id) const;     // nullptr: unknown
@@ -94,6 +95,7 @@ class LedgerState {
 
   // Takes the license set and counts it. Checkouts stay as they are.
   void Install(const v1::InstallLicenses& set);
+  void SetMembers(const v1::Members& members);
   // `session` has a new id of 16 bytes.
   Session& AddSession(Session session);
   // Call for every change of a session's own fields.
@@ -118,6 +120,7 @@ class LedgerState {
   absl::Status CheckInvariants() const;
 
  private:
+  absl::Status CheckMembers() const;
   // Indexes a checkout that is new or was read.
   const Checkout& Insert(std::unique_ptr<Checkout> checkout, uint64_t pool,
                          absl::string_view feature);
@@ -125,12 +128,14 @@ class LedgerState {
   std::vector<RowKey> AllRows() const;                          // in key order
   absl::Status LoadHead(absl::string_view value);
   absl::Status LoadLicenseSet(absl::string_view value);
+  absl::Status LoadMembers(absl::string_view value);
   absl::Status LoadSession(const RowKey& row, absl::string_view value);
   absl::Status LoadResult(const RowKey& row, absl::string_view value);
   absl::Status LoadCheckout(const RowKey& row, absl::string_view value);
 
   v1::LedgerHead head_;
   std::optional<v1::InstallLicenses> installed_;
+  v1::Members members_;  // empty: no row
   Catalog catalog_;
   Sessions sessions_;
   Checkouts checkouts_;

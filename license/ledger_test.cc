@@ -550,5 +550,82 @@ TEST(LedgerDeathTest, AGapInTheLogEndsTheProcess) {
   EXPECT_DEATH(ledger.Apply({2, 1}, nullptr, nullptr), "without gaps");
 }
 
+// --- The cluster itself ---
+
+v1::Command RecoveredOf(uint32_t hold_ms) {
+  v1::Command command;
+  command.mutable_recovered()->set_hold_ms(hold_ms);
+  return command;
+}
+
+v1::Command VersionOf(uint32_t version) {
+  v1::Command command;
+  command.mutable_set_cluster_version()->set_version(version);
+  return command;
+}
+
+TEST_F(LedgerTest, TheMembersAreThoseLastApplied) {
+  EXPECT_EQ(ledger_.members().nodes_size(), 0) << "those of the birth are not in the ledger";
+  EXPECT_TRUE(Apply(testing::MembersOf("ABc")).has_done());
+  EXPECT_THAT(events_, SizeIs(1));
+  EXPECT_TRUE(Apply(testing::MembersOf("ABC")).has_done());
+  ASSERT_EQ(ledger_.members().nodes_size(), 3);
+  EXPECT_TRUE(ledger_.members().nodes(2).voter());
+  v1::Command none;
+  none.mutable_members();
+  EXPECT_EQ(Apply(none).refused().why(), v1::Refused::MALFORMED);
+  EXPECT_EQ(ledger_.members().nodes_size(), 3);
+}
+
+TEST_F(LedgerTest, AfterARecoveryNothingCountedIsGrantedUntilAllHolderHadTheTimeToComeBack) {
+  Install(
+      "FEATURE f acme 1.0 permanent 5\nFEATURE free acme 1.0 permanent uncounted "
+      "HOSTID=ANY\n");
+  Apply(OpenOf("s"));  // 60 s to live
+  Apply(CheckoutOf("s", 1, {ItemOf("f", 2)}));
+  Apply(RecoveredOf(20'000));
+  EXPECT_EQ(ledger_.no_grants_until_ms(), ledger_.cluster_ms() + 60'000)
+      << "the longest of a session, when the command names less";
+  const v1::Outcome denied = Apply(CheckoutOf("s", 2, {ItemOf("f")}));
+  EXPECT_EQ(denied.denied().code(), -96);
+  EXPECT_THAT(denied.denied().reason(), HasSubstr("for 60 s"));
+  EXPECT_EQ(events_.back().kind, Kind::kDenied);
+  EXPECT_TRUE(Apply(CheckoutOf("s", 3, {ItemOf("free")})).has_granted());
+  // Who holds something keeps it, gets it told again, and may give it back.
+  EXPECT_EQ(Attach("s", 2, 2).session().holdings_size(), 2);
+  EXPECT_TRUE(Apply(CheckoutOf("s", 1, {ItemOf("f", 2)})).has_granted());
+  EXPECT_TRUE(Apply(CheckinOf("s", 4, 101)).has_done());
+  EXPECT_TRUE(Apply(CheckoutOf("s", 5, {ItemOf("f")})).has_denied());
+  cluster_ms_ = ledger_.no_grants_until_ms() - 10;
+  EXPECT_TRUE(Apply(CheckoutOf("s", 6, {ItemOf("f")})).has_granted());
+}
+
+TEST_F(LedgerTest, ASecondRecoveryNeverShortensTheHold) {
+  Apply(RecoveredOf(90'000));
+  const uint64_t until_ms = ledger_.no_grants_until_ms();
+  EXPECT_EQ(until_ms, ledger_.cluster_ms() + 90'000) << "what the command names, if it is more";
+  Apply(RecoveredOf(1'000));
+  EXPECT_EQ(ledger_.no_grants_until_ms(), until_ms);
+}
+
+TEST_F(LedgerTest, TheClusterVersionOnlyRises) {
+  EXPECT_EQ(ledger_.cluster_version(), 1u);
+  Apply(VersionOf(3));
+  EXPECT_EQ(ledger_.cluster_version(), 3u);
+  Apply(VersionOf(2));
+  EXPECT_EQ(ledger_.cluster_version(), 3u);
+  EXPECT_THAT(events_, IsEmpty());
+}
+
+TEST_F(LedgerTest, OnlyASetThatReplacesAnotherNeedsTheSecondVersion) {
+  v1::Command command;
+  command.mutable_install()->set_replaces(0);
+  EXPECT_EQ(RequiredVersion(command), 1u);
+  command.mutable_install()->set_replaces(1);
+  EXPECT_EQ(RequiredVersion(command), 2u);
+  EXPECT_LE(RequiredVersion(command), kCommandVersion);
+  EXPECT_EQ(RequiredVersion(OpenOf("s")), 1u);
+}
+
 }  // namespace
 }  // namespace triad::license

@@ -102,6 +102,19 @@ inline v1::Command CheckinOf(absl::string_view name, uint64_t seq, uint64_t hand
   return command;
 }
 
+// Slots 1, 2, ... with these incarnations, a capital for a voter, a small letter for a learner.
+inline v1::Command MembersOf(absl::string_view incarnations) {
+  v1::Command command;
+  uint32_t slot = 0;
+  for (const char c : incarnations) {
+    auto& node = *command.mutable_members()->add_nodes();
+    node.set_slot(++slot);
+    node.set_incarnation(std::string(16, c));
+    node.set_voter(c >= 'A' && c <= 'Z');
+  }
+  return command;
+}
+
 class MemoryStore final : public LedgerStore {
  public:
   LogPosition applied() const override { return applied_; }
