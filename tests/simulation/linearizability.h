@@ -45,6 +45,22 @@ class History {
     Mode mode = Mode::kExact;
   };
 
+  enum class Kind { kCheckout, kCheckin, kEndSession, kSetTotal };
+  enum class Answer { kNone, kGranted, kInUse, kMoreThanExist, kDone, kNoEffect };
+  struct Operation {
+    Kind kind = Kind::kCheckout;
+    Time asked = 0;
+    Answer answer = Answer::kNone;
+    Time answered = 0;             // unless kNone, kNoEffect
+    Session session = 0;           // checkout, end
+    std::vector<Item> items;       // checkout
+    std::vector<uint64_t> counts;  // granted
+    Op checkout = 0;               // check-in
+    size_t item = 0;               // check-in; the item that was denied
+    std::string feature;           // total
+    uint64_t total = 0;
+  };
+
   // How many licenses there are in the beginning. A feature that is not set has none.
   void Begin(absl::string_view feature, uint64_t total);
 
@@ -70,31 +86,16 @@ class History {
   void NoEffect(Op op);
 
   size_t size() const { return operations_.size(); }
+  const std::map<std::string, uint64_t, std::less<>>& totals() const { return totals_; }
+  const std::vector<Operation>& operations() const { return operations_; }
+  // "3: 17-25 session 2 checkout f exact 2: granted 2"
+  std::string Text(Op op) const;
   // One operation a line, in order of asking.
   std::string Text() const;
 
  private:
-  friend class HistoryReader;
-
-  enum class Kind { kCheckout, kCheckin, kEndSession, kSetTotal };
-  enum class Answer { kNone, kGranted, kInUse, kMoreThanExist, kDone, kNoEffect };
-  struct Operation {
-    Kind kind;
-    Time asked = 0;
-    Answer answer = Answer::kNone;
-    Time answered = 0;
-    Session session = 0;
-    std::vector<Item> items;       // checkout
-    std::vector<uint64_t> counts;  // granted
-    Op checkout = 0;               // check-in
-    size_t item = 0;               // check-in; the denied one
-    std::string feature;           // total
-    uint64_t total = 0;
-  };
-
   Operation& Ask(Kind kind, Time now);
   Operation& Answered(Op op, Answer answer, Time now);
-  std::string Text(Op op) const;
 
   std::map<std::string, uint64_t, std::less<>> totals_;
   std::vector<Operation> operations_;
@@ -110,12 +111,13 @@ struct Judgement {
   Verdict verdict = Verdict::kLegal;
   // Illegal, undecided: where the search got furthest, and what fitted nowhere from there.
   std::string why;
-  uint64_t states = 0;  // visited, in all groups
+  uint64_t states = 0;  // visited, in all groups together
 };
 
 // Enough for several hundred operations of ten clients; a second or two when all are needed.
 inline constexpr uint64_t kStatesMax = 2'000'000;
 
+// `states_max` is for each group.
 Judgement Judge(const History& history, uint64_t states_max = kStatesMax);
 
 }  // namespace triad::simulation
