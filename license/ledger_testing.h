@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -137,6 +138,9 @@ class MemoryStore final : public LedgerStore {
     return absl::OkStatus();
   }
   absl::Status Sync() override { return absl::OkStatus(); }
+  absl::StatusOr<std::unique_ptr<LedgerView>> TakeView() override {
+    return absl::UnimplementedError("see storage::MemoryLedgerHome");
+  }
 
   std::map<std::string, std::string> rows;
 

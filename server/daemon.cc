@@ -5,6 +5,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "license/ledger.h"
+#include "server/data_directory.h"
 #include "server/disk_io.h"
 #include "server/event_loop.h"
 #include "server/limits.h"
@@ -24,7 +26,6 @@
 #include "server/wire.h"
 #include "storage/identity.h"
 #include "storage/ledger_db.h"
-#include "storage/log.h"
 
 namespace triad::server {
 namespace {
@@ -36,107 +37,31 @@ void SilenceGrpc() {
 
 constexpr int64_t kStopTimeoutMs = 1'500;
 
-// What a data directory holds, opened.
-struct Opened {
-  std::unique_ptr<storage::DirectoryLock> lock;
-  storage::Identity identity;
-  std::unique_ptr<storage::Log> log;
-  quorum::Recovered recovered;
-  std::unique_ptr<license::LedgerStore> store;
-  std::unique_ptr<license::Ledger> ledger;
-};
-
-absl::Status NoIdentity(const std::string& dir) {
-  return absl::FailedPreconditionError(absl::StrCat(
-      dir,
-      " holds no identity: run triadd init for a new node, or triadd rejoin for one that "
-      "lost its disk"));
-}
-
-absl::Status OpenLog(const std::string& dir, Logger* logger, Opened* opened) {
-  storage::Log::Found found;
-  storage::LogOptions options;
-  options.may_create = opened->identity.cluster_id.empty();
-  auto log = storage::Log::Open(storage::PosixFileSystem(), dir, options, &found);
-  if (!log.ok()) return log.status();
-  if (found.damage) {
-    return absl::DataLossError(absl::StrCat(
-        "the log is damaged: ", *found.damage,
-        "; this node must not vote with it: keep the directory and run triadd rejoin"));
-  }
-  if (found.note) logger->Log(LogLevel::kNotice, *found.note);
-  opened->log = *std::move(log);
-  opened->recovered.hard_state = found.hard_state;
-  opened->recovered.snapshot_index = found.snapshot_index;
-  opened->recovered.snapshot_term = found.snapshot_term;
-  opened->recovered.entries = std::move(found.entries);
-  return absl::OkStatus();
-}
-
-// Rows are written only for entries that are durable here. If the log has not got them, or has
-// others in their place, it has lost something that this node has acknowledged.
-bool IsAheadOf(const license::LogPosition& rows, const quorum::Recovered& log) {
-  if (rows.index <= log.snapshot_index.value()) return false;
-  const uint64_t offset = rows.index - log.snapshot_index.value() - 1;
-  return offset >= log.entries.size() || log.entries[offset].term.value() != rows.term;
-}
-
-// A database that does not open or does not fit together is thrown away: the log makes it anew.
-absl::Status OpenLedger(const std::string& dir, Logger* logger, Opened* opened) {
-  const std::string path = absl::StrCat(dir, "/ledger");
-  for (int attempt = 0; attempt < 2; ++attempt) {
-    auto store = storage::OpenLedgerDb(path);
-    auto ledger = std::make_unique<license::Ledger>();
-    absl::Status status = store.status();
-    if (status.ok()) status = ledger->Restore(**store);
-    if (status.ok() && IsAheadOf(ledger->applied(), opened->recovered)) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(path, " holds what the log does not: the log in ", dir,
-                       " has lost entries; this node must not vote with it: run triadd rejoin"));
-    }
-    if (status.ok()) {
-      opened->store = *std::move(store);
-      opened->ledger = std::move(ledger);
-      opened->recovered.applied = quorum::Index(opened->ledger->applied().index);
-      return status;
-    }
-    if (!absl::IsDataLoss(status) || attempt > 0) return status;
-    logger->Log(LogLevel::kWarning, absl::StrCat(std::string(status.message()),
-                                                 ": making the ledger anew from the log"));
-    if (store.ok()) store->reset();
-    status = storage::DestroyLedgerDb(path);
-    if (!status.ok()) return status;
-  }
-  return absl::InternalError("unreachable");
-}
-
-absl::Status OpenData(const Flags& flags, Logger* logger, Opened* opened) {
-  if (!IsDirectory(flags.data_dir)) return NoIdentity(flags.data_dir);
-  auto lock = storage::DirectoryLock::Take(flags.data_dir);
-  if (!lock.ok()) return lock.status();
-  opened->lock = *std::move(lock);
-  auto identity = storage::ReadIdentity(storage::PosixFileSystem(), flags.data_dir);
-  if (!identity.ok()) return identity.status();
-  if (!identity->has_value()) return NoIdentity(flags.data_dir);
-  opened->identity = **std::move(identity);
-  const absl::Status status = OpenLog(flags.data_dir, logger, opened);
-  return status.ok() ? OpenLedger(flags.data_dir, logger, opened) : status;
-}
-
 class IdentityOnDisk final : public IdentityWriter {
  public:
-  IdentityOnDisk(std::string dir, Logger* logger) : dir_(std::move(dir)), logger_(logger) {}
+  // `begin` is handed what BeginAnew has made.
+  IdentityOnDisk(DataPlace place, Logger* logger, std::function<void(OpenedData)> begin)
+      : place_(std::move(place)), logger_(logger), begin_(std::move(begin)) {}
   void Store(const storage::Identity& identity) override {
-    const absl::Status status = storage::WriteIdentity(storage::PosixFileSystem(), dir_, identity);
+    Check(storage::WriteIdentity(place_.files, place_.dir, identity));
+  }
+  void Begin(const storage::Identity& identity) override {
+    auto opened = BeginAnew(place_, identity, logger_);
+    Check(opened.status());
+    begin_(*std::move(opened));
+  }
+
+ private:
+  void Check(const absl::Status& status) {
     if (status.ok()) return;
     logger_->Log(LogLevel::kError, absl::StrCat("cannot store the cluster's identity: ",
                                                 std::string(status.message())));
     _exit(kExitDiskFailed);
   }
 
- private:
-  const std::string dir_;
+  const DataPlace place_;
   Logger* const logger_;
+  const std::function<void(OpenedData)> begin_;
 };
 
 // The daemon's parts; members are destroyed in the reverse order, the threads before what they use.
@@ -147,6 +72,7 @@ class Daemon {
 
  private:
   absl::Status Prepare();
+  absl::Status Open();
   absl::Status ChooseServers(const Site& site);
   void MakeNode(Site site);
   bool AfterBatch();
@@ -158,7 +84,10 @@ class Daemon {
   SystemClock clock_;
   SystemRandom random_;
   EventLoop loop_;
-  Opened opened_;
+  std::unique_ptr<storage::DirectoryLock> lock_;
+  std::unique_ptr<license::LedgerHome> ledger_home_;
+  DataPlace place_;
+  OpenedData opened_;
   std::vector<Node::Server> servers_;
   std::vector<std::string> warnings_;
   std::unique_ptr<IdentityOnDisk> identity_writer_;
@@ -173,7 +102,7 @@ class Daemon {
 
 // The license set that a node knows of: the installed one, or the newest that stands in its log and
 // is not applied yet.
-license::Catalog KnownSet(const Opened& opened) {
+license::Catalog KnownSet(const OpenedData& opened) {
   if (const auto* installed = opened.ledger->installed()) {
     return license::Catalog::Build(SourcesOf(*installed));
   }
@@ -229,10 +158,36 @@ absl::Status Daemon::ChooseServers(const Site& site) {
   return CheckPlaintext(flags_, servers_);
 }
 
+absl::Status Daemon::Open() {
+  const std::string& dir = flags_.data_dir;
+  if (!IsDirectory(dir)) {
+    return absl::NotFoundError(absl::StrCat(
+        dir,
+        " holds no identity: run triadd init for a new node, or triadd rejoin for one that "
+        "lost its disk"));
+  }
+  auto lock = storage::DirectoryLock::Take(dir);
+  if (!lock.ok()) return lock.status();
+  lock_ = *std::move(lock);
+  storage::LedgerDbOptions ledger;
+  ledger.broken = [this](const absl::Status& status) { EndForDisk(logger_, status); };
+  ledger_home_ = storage::NewRocksLedgerHome(absl::StrCat(dir, "/ledger"), std::move(ledger));
+  place_.files = storage::PosixFileSystem();
+  place_.home = ledger_home_.get();
+  place_.dir = dir;
+  auto opened = OpenData(place_, logger_);
+  if (!opened.ok()) return opened.status();
+  opened_ = *std::move(opened);
+  if (!opened_.damage) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat("the log is damaged: ", *opened_.damage,
+                   "; this node must not vote with it: keep the directory and run triadd rejoin"));
+}
+
 absl::Status Daemon::Prepare() {
   auto site = ReadSite(flags_);
   if (!site.ok()) return site.status();
-  absl::Status status = OpenData(flags_, logger_, &opened_);
+  absl::Status status = Open();
   if (!status.ok()) return status;
   warnings_ = site->problems;
   status = ChooseServers(*site);
@@ -257,10 +212,18 @@ void Daemon::MakeNode(Site site) {
   log_thread_ = std::make_unique<LogThread>(std::move(opened_.log), logger_, [this](uint64_t id) {
     loop_.Post([this, id] { node_->OnLogDurable(id); });
   });
-  ledger_thread_ = std::make_unique<LedgerThread>(std::move(opened_.store), logger_, [this] {
-    loop_.Post([this] { node_->OnLedgerWritten(); });
+  LedgerResults results;
+  results.written = [this] { loop_.Post([this] { node_->OnLedgerWritten(); }); };
+  results.synced = [](license::LogPosition) {};
+  results.read = [](SnapshotRows) {};
+  results.staged = [](std::unique_ptr<license::Ledger>) {};
+  ledger_thread_ = std::make_unique<LedgerThread>(
+      LedgerDisk(ledger_home_.get(), std::move(opened_.store), place_.limits), logger_,
+      std::move(results));
+  identity_writer_ = std::make_unique<IdentityOnDisk>(place_, logger_, [this](OpenedData opened) {
+    log_thread_->Begin(std::move(opened.log));
+    ledger_thread_->Begin(std::move(opened.store));
   });
-  identity_writer_ = std::make_unique<IdentityOnDisk>(flags_.data_dir, logger_);
 
   Membership::Config membership;
   membership.identity = opened_.identity;

@@ -15,18 +15,18 @@ namespace {
 // After this long without a write the log notes how far it is synced.
 constexpr absl::Duration kIdleAfter = absl::Milliseconds(200);
 
-[[noreturn]] void EndForDisk(Logger* logger, const absl::Status& status) {
+}  // namespace
+
+void EndForDisk(Logger* logger, const absl::Status& status) {
   logger->Log(LogLevel::kError,
               absl::StrCat("the disk failed, stopping (nothing unsynced was acknowledged): ",
                            std::string(status.message())));
   _exit(kExitDiskFailed);
 }
 
-}  // namespace
-
 LogThread::LogThread(std::unique_ptr<storage::Log> log, Logger* logger,
                      std::function<void(uint64_t)> durable)
-    : log_(std::move(log)), logger_(logger), durable_(std::move(durable)) {
+    : logger_(logger), durable_(std::move(durable)), log_(std::move(log)) {
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -38,10 +38,15 @@ LogThread::~LogThread() {
   thread_.join();
 }
 
-void LogThread::Write(uint64_t write_id, std::optional<quorum::HardState> hard_state,
-                      std::vector<quorum::Entry> entries) {
+void LogThread::Begin(std::unique_ptr<storage::Log> log) {
   absl::MutexLock lock(&mutex_);
-  jobs_.push_back(Job{write_id, hard_state, std::move(entries)});
+  log_ = std::move(log);
+}
+
+void LogThread::Write(uint64_t write_id, std::optional<quorum::HardState> hard_state,
+                      std::optional<quorum::LogStart> start, std::vector<quorum::Entry> entries) {
+  absl::MutexLock lock(&mutex_);
+  jobs_.push_back(Job{write_id, hard_state, start, std::move(entries)});
 }
 
 void LogThread::CheckDisk(const absl::Status& status) {
@@ -50,6 +55,7 @@ void LogThread::CheckDisk(const absl::Status& status) {
 
 void LogThread::Run() {
   bool noted = true;
+  storage::Log* log = nullptr;
   for (;;) {
     std::deque<Job> jobs;
     {
@@ -59,22 +65,23 @@ void LogThread::Run() {
       };
       mutex_.AwaitWithTimeout(absl::Condition(&wake), noted ? absl::Hours(1) : kIdleAfter);
       jobs.swap(jobs_);
+      log = log_.get();
       if (jobs.empty() && stop_) break;
     }
     if (jobs.empty()) {
-      if (!noted) CheckDisk(log_->Idle());
+      if (!noted) CheckDisk(log->Idle());
       noted = true;
       continue;
     }
-    WriteAll(std::move(jobs));
+    WriteAll(log, std::move(jobs));
     noted = false;
   }
-  if (!noted) CheckDisk(log_->Idle());
+  if (!noted) CheckDisk(log->Idle());
 }
 
 // Joins what fits together into one write with one sync; a batch that cuts the log back begins a
-// new one.
-void LogThread::WriteAll(std::deque<Job> jobs) {
+// new one, and so does a new start of the log, which stands before its entries.
+void LogThread::WriteAll(storage::Log* log, std::deque<Job> jobs) {
   while (!jobs.empty()) {
     Job joined = std::move(jobs.front());
     jobs.pop_front();
@@ -85,21 +92,26 @@ void LogThread::WriteAll(std::deque<Job> jobs) {
       // Term and vote stand before the entries of their batch: a newer one may join only an older
       // one's place.
       const bool state_fits = !next.hard_state || joined.entries.empty();
-      if (!follows || !state_fits) break;
+      if (!follows || !state_fits || next.start) break;
       joined.id = next.id;
       if (next.hard_state) joined.hard_state = next.hard_state;
       joined.entries.insert(joined.entries.end(), std::make_move_iterator(next.entries.begin()),
                             std::make_move_iterator(next.entries.end()));
       jobs.pop_front();
     }
-    CheckDisk(log_->Append(joined.hard_state, joined.entries));
+    if (joined.start) {
+      CheckDisk(log->Append(joined.hard_state, {}));
+      CheckDisk(log->TrimBefore(joined.start->index, joined.start->term));
+      CheckDisk(log->Append(std::nullopt, joined.entries));
+    } else {
+      CheckDisk(log->Append(joined.hard_state, joined.entries));
+    }
     durable_(joined.id);
   }
 }
 
-LedgerThread::LedgerThread(std::unique_ptr<license::LedgerStore> store, Logger* logger,
-                           std::function<void()> written)
-    : store_(std::move(store)), logger_(logger), written_(std::move(written)) {
+LedgerThread::LedgerThread(LedgerDisk disk, Logger* logger, LedgerResults results)
+    : disk_(std::move(disk)), logger_(logger), results_(std::move(results)) {
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -111,9 +123,66 @@ LedgerThread::~LedgerThread() {
   thread_.join();
 }
 
-void LedgerThread::Write(std::vector<license::RowChange> changes, license::LogPosition applied) {
+void LedgerThread::Add(Job job) {
   absl::MutexLock lock(&mutex_);
-  jobs_.push_back(Job{std::move(changes), applied});
+  jobs_.push_back(std::move(job));
+}
+
+void LedgerThread::Begin(std::unique_ptr<license::LedgerStore> store) {
+  // std::function wants what it holds to be copyable.
+  auto shared = std::make_shared<std::unique_ptr<license::LedgerStore>>(std::move(store));
+  Add([this, shared] {
+    disk_.Begin(std::move(*shared));
+    return absl::OkStatus();
+  });
+}
+
+void LedgerThread::Write(std::vector<license::RowChange> changes, license::LogPosition applied) {
+  Add([this, changes = std::move(changes), applied] {
+    const absl::Status status = disk_.Write(changes, applied);
+    if (status.ok()) results_.written();
+    return status;
+  });
+}
+
+void LedgerThread::Sync() {
+  Add([this] {
+    const auto position = disk_.Sync();
+    if (position.ok()) results_.synced(*position);
+    return position.status();
+  });
+}
+
+void LedgerThread::ReadSnapshot(uint64_t view, std::string after, size_t bytes_max) {
+  Add([this, view, after = std::move(after), bytes_max] {
+    auto rows = disk_.ReadSnapshot(view, after, bytes_max);
+    if (rows.ok()) results_.read(*std::move(rows));
+    return rows.status();
+  });
+}
+
+void LedgerThread::CloseSnapshot(uint64_t view) {
+  Add([this, view] {
+    disk_.CloseSnapshot(view);
+    return absl::OkStatus();
+  });
+}
+
+void LedgerThread::StageRows(bool first, std::vector<license::RowChange> rows,
+                             std::optional<license::LogPosition> complete) {
+  Add([this, first, rows = std::move(rows), complete] {
+    auto ledger = disk_.StageRows(first, rows, complete);
+    if (ledger.ok()) results_.staged(*std::move(ledger));
+    return ledger.status();
+  });
+}
+
+void LedgerThread::AdoptStaged() {
+  Add([this] {
+    const absl::Status status = disk_.AdoptStaged();
+    if (status.ok()) results_.written();
+    return status;
+  });
 }
 
 void LedgerThread::Run() {
@@ -129,13 +198,13 @@ void LedgerThread::Run() {
       if (jobs.empty() && stop_) break;
     }
     for (const Job& job : jobs) {
-      const absl::Status status = store_->Write(job.changes, job.applied);
-      if (!status.ok()) EndForDisk(logger_, status);
-      written_();
+      if (const absl::Status status = job(); !status.ok()) EndForDisk(logger_, status);
     }
   }
-  const absl::Status status = store_->Sync();
-  if (!status.ok()) EndForDisk(logger_, status);
+  if (!disk_.has_store()) return;
+  if (const auto position = disk_.Sync(); !position.ok()) {
+    EndForDisk(logger_, position.status());
+  }
 }
 
 }  // namespace triad::server

@@ -16,63 +16,84 @@
 #include "absl/synchronization/mutex.h"
 #include "license/ledger_store.h"
 #include "server/environment.h"
+#include "server/ledger_disk.h"
 #include "storage/log.h"
 
 namespace triad::server {
 
 inline constexpr int kExitDiskFailed = 74;
 
+// One line to the log, and the end of the process.
+[[noreturn]] void EndForDisk(Logger* logger, const absl::Status& status);
+
 class LogThread : public LogWriter {
  public:
-  // `durable` is called on this thread with the id of the last write that the sync covered.
+  // `durable` is called on this thread with the id of the last write that the sync covered. `log`
+  // may be null until Begin().
   LogThread(std::unique_ptr<storage::Log> log, Logger* logger,
             std::function<void(uint64_t)> durable);
   ~LogThread() override;
 
+  // Writes go into `log` from now on; those before had none to go to, so there must have been none.
+  void Begin(std::unique_ptr<storage::Log> log) ABSL_LOCKS_EXCLUDED(mutex_);
   void Write(uint64_t write_id, std::optional<quorum::HardState> hard_state,
-             std::vector<quorum::Entry> entries) override ABSL_LOCKS_EXCLUDED(mutex_);
+             std::optional<quorum::LogStart> start, std::vector<quorum::Entry> entries) override
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct Job {
     uint64_t id = 0;
     std::optional<quorum::HardState> hard_state;
+    std::optional<quorum::LogStart> start;
     std::vector<quorum::Entry> entries;
   };
 
   void Run() ABSL_LOCKS_EXCLUDED(mutex_);
-  void WriteAll(std::deque<Job> jobs);
+  void WriteAll(storage::Log* log, std::deque<Job> jobs);
   void CheckDisk(const absl::Status& status);
 
-  const std::unique_ptr<storage::Log> log_;
   Logger* const logger_;
   const std::function<void(uint64_t)> durable_;
   absl::Mutex mutex_;
+  std::unique_ptr<storage::Log> log_ ABSL_GUARDED_BY(mutex_);  // what it does is the thread's alone
   std::deque<Job> jobs_ ABSL_GUARDED_BY(mutex_);
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 
+// The results, each called on the ledger's thread: to be posted to the loop.
+struct LedgerResults {
+  std::function<void()> written;
+  std::function<void(license::LogPosition)> synced;
+  std::function<void(SnapshotRows)> read;
+  std::function<void(std::unique_ptr<license::Ledger>)> staged;
+};
+
 class LedgerThread : public LedgerWriter {
  public:
-  LedgerThread(std::unique_ptr<license::LedgerStore> store, Logger* logger,
-               std::function<void()> written);
-  // Writes what was handed over, makes it durable, ends.
+  LedgerThread(LedgerDisk disk, Logger* logger, LedgerResults results);
+  // Does what was handed over, makes it durable, ends.
   ~LedgerThread() override;
 
-  void Write(std::vector<license::RowChange> changes, license::LogPosition applied) override
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  // Another store from now on (LedgerDisk::Begin).
+  void Begin(std::unique_ptr<license::LedgerStore> store);
+  void Write(std::vector<license::RowChange> changes, license::LogPosition applied) override;
+  void Sync() override;
+  void ReadSnapshot(uint64_t view, std::string after, size_t bytes_max) override;
+  void CloseSnapshot(uint64_t view) override;
+  void StageRows(bool first, std::vector<license::RowChange> rows,
+                 std::optional<license::LogPosition> complete) override;
+  void AdoptStaged() override;
 
  private:
-  struct Job {
-    std::vector<license::RowChange> changes;
-    license::LogPosition applied;
-  };
+  using Job = std::function<absl::Status()>;
 
+  void Add(Job job) ABSL_LOCKS_EXCLUDED(mutex_);
   void Run() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  const std::unique_ptr<license::LedgerStore> store_;
+  LedgerDisk disk_;  // the thread's alone
   Logger* const logger_;
-  const std::function<void()> written_;
+  const LedgerResults results_;
   absl::Mutex mutex_;
   std::deque<Job> jobs_ ABSL_GUARDED_BY(mutex_);
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;

@@ -64,12 +64,12 @@ TEST(LogThread, WhatGathersWhileASyncRunsIsCoveredByOneAndACutBeginsAnew) {
   {
     LogThread thread(std::make_unique<NotedLog>(&notes), &logger,
                      [&](uint64_t id) { durable.push_back(id); });
-    thread.Write(1, std::nullopt, EntriesAt(10));
+    thread.Write(1, std::nullopt, std::nullopt, EntriesAt(10));
     notes.first_begun.WaitForNotification();
-    thread.Write(2, std::nullopt, EntriesAt(11));
-    thread.Write(3, std::nullopt, EntriesAt(12));
-    thread.Write(4, std::nullopt, EntriesAt(12));  // cuts the log back
-    thread.Write(5, quorum::HardState{}, EntriesAt(13));
+    thread.Write(2, std::nullopt, std::nullopt, EntriesAt(11));
+    thread.Write(3, std::nullopt, std::nullopt, EntriesAt(12));
+    thread.Write(4, std::nullopt, std::nullopt, EntriesAt(12));  // cuts the log back
+    thread.Write(5, quorum::HardState{}, std::nullopt, EntriesAt(13));
     notes.go_on.Notify();
   }
   using W = NotedLog::Write;
@@ -87,7 +87,7 @@ TEST(LogThreadDeathTest, AFailedSyncEndsTheProcessAndNothingIsCalledDurable) {
         notes.go_on.Notify();
         StderrLogger logger;
         LogThread thread(std::make_unique<NotedLog>(&notes), &logger, [](uint64_t) { _exit(3); });
-        thread.Write(1, std::nullopt, EntriesAt(1));
+        thread.Write(1, std::nullopt, std::nullopt, EntriesAt(1));
         absl::Notification never;
         never.WaitForNotification();
       },

@@ -66,23 +66,55 @@ class ClientTransport {
 class LogWriter {
  public:
   virtual ~LogWriter() = default;
+  // Term and vote, then where the log begins from now on (what lies before is dropped), then
+  // entries. A crash leaves all of it, or what comes first.
   virtual void Write(uint64_t write_id, std::optional<quorum::HardState> hard_state,
-                     std::vector<quorum::Entry> entries) = 0;
+                     std::optional<quorum::LogStart> start, std::vector<quorum::Entry> entries) = 0;
 };
 
-// The ledger's rows, written behind. Node::OnLedgerWritten follows; at most one write is under way.
+// Some rows of a view of the ledger's store, in key order.
+struct SnapshotRows {
+  uint64_t view = 0;  // to ask for more; 0: there is no such view (any more), begin anew
+  license::LogPosition applied;
+  std::vector<license::RowChange> rows;  // with values, all of them
+  bool last = false;
+};
+
+// The ledger's disk. Everything is done in the order of the calls, on the ledger's own thread; each
+// call is followed by its event. A failed write or sync ends the process; none is reported.
 class LedgerWriter {
  public:
   virtual ~LedgerWriter() = default;
+  // Rows, written behind and not synced; then Node::OnLedgerWritten. At most one is under way.
   virtual void Write(std::vector<license::RowChange> changes, license::LogPosition applied) = 0;
+  // Then Node::OnLedgerSynced(position): what was written up to there survives a crash.
+  virtual void Sync() = 0;
+  // Rows behind key `after`, for a snapshot to another node; view 0 opens a new view (when there
+  // are too many, the one that was not read for the longest time closes). Then
+  // Node::OnSnapshotRead(rows).
+  virtual void ReadSnapshot(uint64_t view, std::string after, size_t bytes_max) = 0;
+  // No event follows.
+  virtual void CloseSnapshot(uint64_t view) = 0;
+  // A snapshot of another node, row by row into a store beside; `first` throws away what was there.
+  // The last rows come with the position that they complete. Then Node::OnStaged(ledger): of the
+  // complete one, durable and restored from its rows; null for parts, and when the rows do not fit
+  // together (they are thrown away then).
+  virtual void StageRows(bool first, std::vector<license::RowChange> rows,
+                         std::optional<license::LogPosition> complete) = 0;
+  // The staged store takes the place of the one in force; then Node::OnLedgerWritten. To be called
+  // when the log's new start is durable and before rows of the new ledger are written.
+  virtual void AdoptStaged() = 0;
 };
 
-// Stores the identity once, at the birth of the cluster, durably before it returns. A failure ends
-// the process.
+// Who this node is, on its disk. A failure ends the process.
 class IdentityWriter {
  public:
   virtual ~IdentityWriter() = default;
+  // Stores the identity at the birth of the cluster, durably before it returns.
   virtual void Store(const storage::Identity& identity) = 0;
+  // The cluster has let this node in under a new incarnation: stores `identity`, puts away whatever
+  // log and ledger there are, begins with empty ones. All of it durably before it returns.
+  virtual void Begin(const storage::Identity& identity) = 0;
 };
 
 enum class LogLevel { kDebug, kInfo, kNotice, kWarning, kError };

@@ -74,6 +74,10 @@ inline constexpr size_t kExpiriesAtOnceMax = 1'000;
 // Ledger rows are written behind Apply this often.
 inline constexpr int64_t kLedgerWriteIntervalMs = 50;
 
+// Views of the ledger that are read for other nodes: one for each of the two, and one for whoever
+// began anew while its old one is still open. Each keeps old rows from being cleaned up.
+inline constexpr size_t kSnapshotViewsMax = 3;
+
 inline constexpr uint32_t kRetryAfterMs = 200;
 inline constexpr uint32_t kPeerProtocol = 1;
 

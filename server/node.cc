@@ -523,7 +523,8 @@ void Node::Act(quorum::Ready ready) {
   if (ready.write_id != 0) {
     last_write_ = ready.write_id;
     writes_under_way_.emplace_back(ready.write_id, env_.clock->NowMs());
-    env_.log_writer->Write(ready.write_id, ready.hard_state, std::move(ready.entries));
+    env_.log_writer->Write(ready.write_id, ready.hard_state, std::nullopt,
+                           std::move(ready.entries));
   }
   if (!ready.send_after_write.empty()) {
     if (durable_write_ >= last_write_) {

@@ -81,13 +81,20 @@ class World {
       told[connection].push_back(std::move(message));
     }
     void Write(uint64_t id, std::optional<quorum::HardState> state_in,
-               std::vector<quorum::Entry> entries) override {
+               std::optional<quorum::LogStart>, std::vector<quorum::Entry> entries) override {
       pending.push_back({id, state_in, std::move(entries)});
     }
     void Write(std::vector<license::RowChange>, license::LogPosition) override {
       world->written_.push_back(slot);
     }
+    void Sync() override {}
+    void ReadSnapshot(uint64_t, std::string, size_t) override {}
+    void CloseSnapshot(uint64_t) override {}
+    void StageRows(bool, std::vector<license::RowChange>,
+                   std::optional<license::LogPosition>) override {}
+    void AdoptStaged() override {}
     void Store(const storage::Identity& to_store) override { identity = to_store; }
+    void Begin(const storage::Identity& to_store) override { identity = to_store; }
     void Log(LogLevel, absl::string_view line) override { lines.emplace_back(line); }
   };
 

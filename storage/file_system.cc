@@ -168,6 +168,11 @@ class Posix final : public FileSystem {
   }
 
   bool Exists(const std::string& path) override { return access(path.c_str(), F_OK) == 0; }
+
+  absl::Status MakeDirectory(const std::string& dir) override {
+    if (mkdir(dir.c_str(), 0700) == 0 || errno == EEXIST) return absl::OkStatus();
+    return ErrnoError("make directory", dir);
+  }
 };
 
 }  // namespace

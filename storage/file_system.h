@@ -39,6 +39,9 @@ class FileSystem {
   virtual absl::Status Remove(const std::string& path) = 0;
   virtual absl::Status SyncDirectory(const std::string& dir) = 0;
   virtual bool Exists(const std::string& path) = 0;
+  // Makes `dir`, whose parent exists; nothing to do when it is there. Not durable before the
+  // parent's SyncDirectory.
+  virtual absl::Status MakeDirectory(const std::string& dir) = 0;
 };
 
 // The machine's own. Thread-safe, lives for ever.

@@ -75,6 +75,7 @@ std::string Format(const Identity& identity) {
   if (!identity.cluster_id.empty()) {
     absl::StrAppend(&text, "cluster ", Hex(identity.cluster_id), "\n");
   }
+  if (identity.rejoining) absl::StrAppend(&text, "rejoining yes\n");
   for (const Member& member : identity.members) {
     absl::StrAppend(&text, "member ", member.slot, " ", Hex(member.incarnation), "\n");
   }
@@ -97,6 +98,7 @@ bool ParseLine(absl::string_view line, Identity* identity) {
     return ParseHex(words[1], kIncarnationBytes, &identity->incarnation);
   }
   if (words[0] == "server-set") return ParseHex(words[1], kHashBytes, &identity->server_set);
+  if (words[0] == "rejoining") return identity->rejoining = words[1] == "yes";
   if (words[0] == "cluster") return ParseHex(words[1], kHashBytes, &identity->cluster_id);
   return false;
 }

@@ -20,7 +20,8 @@
 
 namespace triad::storage {
 
-// One node of the cluster as it was at birth.
+// One node of the cluster as it was at birth. (Who belongs to it now stands in the log and the
+// ledger.)
 struct Member {
   int slot = 0;             // 1, 2, 3: the SERVER line
   std::string incarnation;  // 16 bytes
@@ -34,6 +35,9 @@ struct Identity {
   std::string server_set;       // 32 bytes: hash of the host ids on the SERVER lines
   std::string cluster_id;       // 32 bytes; empty before birth
   std::vector<Member> members;  // in slot order; empty before birth
+  // This incarnation has no log of its own yet: drawn by `triadd rejoin` (no cluster then), or let
+  // in by the cluster and about to begin. Whatever log lies beside it belongs to an earlier one.
+  bool rejoining = false;
   bool operator==(const Identity&) const = default;
 };
 

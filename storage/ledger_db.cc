@@ -1,10 +1,9 @@
 #include "storage/ledger_db.h"
 
-#include <filesystem>
-#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -12,12 +11,13 @@
 #include "rocksdb/cache.h"
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
+#include "rocksdb/listener.h"
 #include "rocksdb/options.h"
 #include "rocksdb/table.h"
 #include "rocksdb/write_batch.h"
 #include "storage/bytes.h"
-#include "storage/file_system.h"
 #include "storage/limits.h"
+#include "xxhash.h"
 
 namespace triad::storage {
 namespace {
@@ -29,9 +29,9 @@ using license::RowChange;
 constexpr char kLedgerFamily[] = "ledger";
 constexpr absl::string_view kAppliedKey = "applied";
 constexpr absl::string_view kFormatKey = "format";
-constexpr absl::string_view kFormat = "1";
-// The applied position once more, among the rows: if ever the two column families were recovered to
-// different points, they would not agree. Sorts before every key of the ledger.
+constexpr absl::string_view kFormat = "2";
+// The position and the sum once more, among the rows: if ever the two column families were
+// recovered to different points, they would not agree. Sorts before every key of the ledger.
 constexpr absl::string_view kSealKey("\0applied", 8);
 
 rocksdb::Slice ToSlice(absl::string_view s) {
@@ -41,11 +41,24 @@ absl::string_view FromSlice(const rocksdb::Slice& s) {
   return absl::string_view(s.data(), s.size());
 }
 
-std::string EncodePosition(LogPosition position) {
+// What stands under both keys: position, and the sum of RowHash over all rows (mod 2^64), which a
+// batch can bring up to date without looking at the others.
+struct Seal {
+  LogPosition applied;
+  uint64_t sum = 0;
+};
+constexpr size_t kSealBytes = 24;
+
+std::string Encode(const Seal& seal) {
   std::string out;
-  AppendNumber(position.index, 8, &out);
-  AppendNumber(position.term, 8, &out);
+  AppendNumber(seal.applied.index, 8, &out);
+  AppendNumber(seal.applied.term, 8, &out);
+  AppendNumber(seal.sum, 8, &out);
   return out;
+}
+
+uint64_t RowHash(absl::string_view key, absl::string_view value) {
+  return XXH3_64bits_withSeed(value.data(), value.size(), XXH3_64bits(key.data(), key.size()));
 }
 
 absl::Status ToStatus(const rocksdb::Status& status, absl::string_view what,
@@ -72,8 +85,30 @@ absl::Status ToOpenStatus(const rocksdb::Status& status, const std::string& dir)
   return ToStatus(status, "open", dir);
 }
 
-rocksdb::Options MakeOptions() {
+// RocksDB would go on in a mode of its own; what that is worth, nobody here can say.
+class ErrorListener final : public rocksdb::EventListener {
+ public:
+  explicit ErrorListener(std::function<void(const absl::Status&)> broken)
+      : broken_(std::move(broken)) {}
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+    broken_(absl::InternalError(
+        absl::StrCat("the ledger database failed: ", absl::string_view(status->ToString()))));
+  }
+
+ private:
+  const std::function<void(const absl::Status&)> broken_;
+};
+
+rocksdb::Env* EnvOf(const LedgerDbOptions& options) {
+  return options.env == nullptr ? rocksdb::Env::Default() : options.env;
+}
+
+rocksdb::Options MakeOptions(const LedgerDbOptions& ours) {
   rocksdb::Options options;
+  options.env = EnvOf(ours);
+  if (ours.broken) options.listeners.push_back(std::make_shared<ErrorListener>(ours.broken));
+  const size_t buffer_bytes =
+      ours.write_buffer_bytes == 0 ? kLedgerWriteBufferBytes : ours.write_buffer_bytes;
   options.create_if_missing = true;
   options.create_missing_column_families = true;
   // Stops at the first damage of the WAL: an earlier state, from which the log is replayed.
@@ -81,9 +116,9 @@ rocksdb::Options MakeOptions() {
   // An error of a flush or compaction stays: no resume behind our back (quorum-notes B.14).
   options.max_bgerror_resume_count = 0;
   options.max_background_jobs = kLedgerBackgroundJobs;
-  options.write_buffer_size = kLedgerWriteBufferBytes;
+  options.write_buffer_size = buffer_bytes;
   options.max_write_buffer_number = 2;
-  options.max_total_wal_size = 4 * kLedgerWriteBufferBytes;
+  options.max_total_wal_size = 4 * buffer_bytes;
   options.max_open_files = kLedgerOpenFilesMax;
   options.keep_log_file_num = kLedgerInfoLogsMax;
   options.max_log_file_size = kLedgerInfoLogBytesMax;
@@ -94,6 +129,52 @@ rocksdb::Options MakeOptions() {
   table.block_cache = rocksdb::NewLRUCache(kLedgerBlockCacheBytes);
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return options;
+}
+
+class SnapshotView final : public license::LedgerView {
+ public:
+  SnapshotView(std::string dir, rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family,
+               LogPosition applied)
+      : dir_(std::move(dir)),
+        db_(db),
+        family_(family),
+        applied_(applied),
+        snapshot_(db->GetSnapshot()) {}
+  ~SnapshotView() override { db_->ReleaseSnapshot(snapshot_); }
+
+  LogPosition applied() const override { return applied_; }
+  absl::Status Read(absl::string_view after, size_t bytes_max, std::vector<RowChange>* rows,
+                    bool* last) override;
+
+ private:
+  const std::string dir_;
+  rocksdb::DB* const db_;
+  rocksdb::ColumnFamilyHandle* const family_;
+  const LogPosition applied_;
+  const rocksdb::Snapshot* const snapshot_;
+};
+
+absl::Status SnapshotView::Read(absl::string_view after, size_t bytes_max,
+                                std::vector<RowChange>* rows, bool* last) {
+  rows->clear();
+  *last = false;
+  rocksdb::ReadOptions read;
+  read.fill_cache = false;
+  read.snapshot = snapshot_;
+  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(read, family_));
+  // The seal sorts before every row, so "behind the seal" is "from the first row".
+  const absl::string_view from = after.empty() ? kSealKey : after;
+  it->Seek(ToSlice(from));
+  if (it->Valid() && FromSlice(it->key()) == from) it->Next();
+  size_t bytes = 0;
+  for (; it->Valid(); it->Next()) {
+    const size_t row_bytes = it->key().size() + it->value().size();
+    if (!rows->empty() && bytes + row_bytes > bytes_max) return absl::OkStatus();
+    bytes += row_bytes;
+    rows->push_back({it->key().ToString(), it->value().ToString()});
+  }
+  *last = true;
+  return ToStatus(it->status(), "read", dir_);
 }
 
 class LedgerDb final : public license::LedgerStore {
@@ -108,21 +189,26 @@ class LedgerDb final : public license::LedgerStore {
     (void)db_->Close();
   }
 
-  // Reads the applied position, or makes a new database one of ours.
+  // Reads position and sum, or makes a new database one of ours.
   absl::Status Start();
 
-  LogPosition applied() const override { return applied_; }
+  LogPosition applied() const override { return seal_.applied; }
   absl::Status Load(
       const std::function<absl::Status(absl::string_view, absl::string_view)>& row) override;
   absl::Status Write(const std::vector<RowChange>& changes, LogPosition applied) override;
   absl::Status Sync() override;
+  absl::StatusOr<std::unique_ptr<license::LedgerView>> TakeView() override {
+    return std::make_unique<SnapshotView>(dir_, db_.get(), ledger_, seal_.applied);
+  }
 
  private:
+  absl::Status Put(const Seal& seal, rocksdb::WriteBatch* batch);
+
   const std::string dir_;
   const std::unique_ptr<rocksdb::DB> db_;
   rocksdb::ColumnFamilyHandle* const meta_;
   rocksdb::ColumnFamilyHandle* const ledger_;
-  LogPosition applied_;
+  Seal seal_;
 };
 
 absl::Status LedgerDb::Start() {
@@ -141,20 +227,19 @@ absl::Status LedgerDb::Start() {
     if (!rows->status().ok()) return ToStatus(rows->status(), "read", dir_);
     rocksdb::WriteBatch batch;
     rocksdb::Status status = batch.Put(meta_, ToSlice(kFormatKey), ToSlice(kFormat));
-    if (status.ok()) status = batch.Put(meta_, ToSlice(kAppliedKey), EncodePosition({}));
-    if (status.ok()) status = batch.Put(ledger_, ToSlice(kSealKey), EncodePosition({}));
-    if (status.ok()) status = db_->Write(rocksdb::WriteOptions(), &batch);
-    return ToStatus(status, "set up", dir_);
+    if (!status.ok()) return ToStatus(status, "set up", dir_);
+    return Put(Seal(), &batch);
   }
   if (absl::string_view(format) != kFormat) {
     return absl::DataLossError(absl::StrCat("the ledger database ", dir_, " has format \"",
                                             absl::CHexEscape(format), "\", not \"", kFormat, "\""));
   }
-  if (applied.size() != 16 || applied != seal) {
+  if (applied.size() != kSealBytes || applied != seal) {
     return absl::DataLossError(
         absl::StrCat("the ledger database ", dir_, " does not know what its rows hold"));
   }
-  applied_ = {ReadNumber(applied, 0, 8), ReadNumber(applied, 8, 8)};
+  seal_.applied = {ReadNumber(applied, 0, 8), ReadNumber(applied, 8, 8)};
+  seal_.sum = ReadNumber(applied, 16, 8);
   return absl::OkStatus();
 }
 
@@ -163,31 +248,56 @@ absl::Status LedgerDb::Load(
   rocksdb::ReadOptions read;
   read.fill_cache = false;
   std::unique_ptr<rocksdb::Iterator> rows(db_->NewIterator(read, ledger_));
+  uint64_t sum = 0;
   for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
     const absl::string_view key = FromSlice(rows->key());
     if (key == kSealKey) continue;
-    if (absl::Status s = row(key, FromSlice(rows->value())); !s.ok()) return s;
+    const absl::string_view value = FromSlice(rows->value());
+    sum += RowHash(key, value);
+    if (absl::Status s = row(key, value); !s.ok()) return s;
   }
-  return ToStatus(rows->status(), "read", dir_);
+  if (!rows->status().ok()) return ToStatus(rows->status(), "read", dir_);
+  if (sum == seal_.sum) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat("the ledger database ", dir_, " is damaged: its rows are not those written"));
 }
 
 absl::Status LedgerDb::Write(const std::vector<RowChange>& changes, LogPosition applied) {
-  rocksdb::WriteBatch batch;
-  rocksdb::Status status;
+  absl::btree_map<absl::string_view, const RowChange*> net;  // the last change of each row
   for (const RowChange& change : changes) {
     if (absl::string_view(change.key) == kSealKey) {
       return absl::InvalidArgumentError("a ledger row has the key of the database's own row");
     }
-    status = change.value.has_value() ? batch.Put(ledger_, change.key, *change.value)
-                                      : batch.Delete(ledger_, change.key);
+    net[change.key] = &change;
+  }
+  Seal seal = seal_;
+  seal.applied = applied;
+  rocksdb::WriteBatch batch;
+  rocksdb::PinnableSlice old;
+  for (const auto& [key, change] : net) {
+    old.Reset();
+    rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), ledger_, ToSlice(key), &old);
+    if (!status.ok() && !status.IsNotFound()) return ToStatus(status, "read", dir_);
+    if (status.ok()) seal.sum -= RowHash(key, FromSlice(old));
+    if (change->value.has_value()) {
+      seal.sum += RowHash(key, *change->value);
+      status = batch.Put(ledger_, ToSlice(key), *change->value);
+    } else {
+      status = batch.Delete(ledger_, ToSlice(key));
+    }
     if (!status.ok()) return ToStatus(status, "write", dir_);
   }
-  const std::string position = EncodePosition(applied);
-  status = batch.Put(ledger_, ToSlice(kSealKey), position);
-  if (status.ok()) status = batch.Put(meta_, ToSlice(kAppliedKey), position);
-  if (status.ok()) status = db_->Write(rocksdb::WriteOptions(), &batch);
+  return Put(seal, &batch);
+}
+
+// Writes the batch with its seal.
+absl::Status LedgerDb::Put(const Seal& seal, rocksdb::WriteBatch* batch) {
+  const std::string text = Encode(seal);
+  rocksdb::Status status = batch->Put(ledger_, ToSlice(kSealKey), text);
+  if (status.ok()) status = batch->Put(meta_, ToSlice(kAppliedKey), text);
+  if (status.ok()) status = db_->Write(rocksdb::WriteOptions(), batch);
   if (!status.ok()) return ToStatus(status, "write", dir_);
-  applied_ = applied;
+  seal_ = seal;
   return absl::OkStatus();
 }
 
@@ -195,23 +305,66 @@ absl::Status LedgerDb::Sync() {
   return ToStatus(db_->FlushWAL(/*sync=*/true), "sync", dir_);
 }
 
-// Where a database is put before it is removed.
+// --- Directories. Through RocksDB's Env, so that a test sees them in order with the files' writes.
+
 std::string Discarded(const std::string& dir) {
   return absl::StrCat(dir, ".discarded");
 }
 
-absl::Status RemoveTree(const std::string& dir) {
-  std::error_code error;
-  std::filesystem::remove_all(dir, error);
-  if (!error) return absl::OkStatus();
-  return absl::ErrnoToStatus(error.value(), absl::StrCat("cannot remove ", dir));
+std::string Incoming(const std::string& dir) {
+  return absl::StrCat(dir, ".incoming");
 }
 
-}  // namespace
+std::string ParentOf(const std::string& dir) {
+  const size_t slash = dir.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : dir.substr(0, slash);
+}
 
-absl::StatusOr<std::unique_ptr<license::LedgerStore>> OpenLedgerDb(const std::string& dir) {
-  if (absl::Status s = RemoveTree(Discarded(dir)); !s.ok()) return s;
-  const rocksdb::Options options = MakeOptions();
+absl::Status RemoveTree(rocksdb::Env* env, const std::string& dir) {
+  if (!env->FileExists(dir).ok()) return absl::OkStatus();
+  std::vector<std::string> names;
+  rocksdb::Status status = env->GetChildren(dir, &names);
+  for (const std::string& name : names) {
+    if (name == "." || name == "..") continue;
+    if (status.ok()) status = env->DeleteFile(absl::StrCat(dir, "/", name));
+  }
+  if (status.ok()) status = env->DeleteDir(dir);
+  return ToStatus(status, "remove", dir);
+}
+
+absl::Status SyncDirectory(rocksdb::Env* env, const std::string& dir) {
+  std::unique_ptr<rocksdb::Directory> directory;
+  rocksdb::Status status = env->NewDirectory(dir, &directory);
+  if (status.ok()) status = directory->Fsync();
+  return ToStatus(status, "sync the directory of", dir);
+}
+
+// Renames a database that nobody has open; both names' directories are synced.
+absl::Status MoveTree(rocksdb::Env* env, const std::string& from, const std::string& to) {
+  rocksdb::FileLock* lock = nullptr;
+  if (const rocksdb::Status s = env->LockFile(from + "/LOCK", &lock); !s.ok()) {
+    return ToOpenStatus(s, from);
+  }
+  const rocksdb::Status renamed = env->RenameFile(from, to);
+  (void)env->UnlockFile(lock);
+  if (!renamed.ok()) return ToStatus(renamed, "rename", from);
+  if (absl::Status s = SyncDirectory(env, ParentOf(to)); !s.ok()) return s;
+  return ParentOf(from) == ParentOf(to) ? absl::OkStatus() : SyncDirectory(env, ParentOf(from));
+}
+
+// In one step, because a half-removed database could open as one that never was: rows without the
+// WAL that has their position.
+absl::Status Discard(rocksdb::Env* env, const std::string& dir, const std::string& discarded) {
+  if (absl::Status s = RemoveTree(env, discarded); !s.ok()) return s;
+  if (!env->FileExists(dir).ok()) return absl::OkStatus();
+  if (absl::Status s = MoveTree(env, dir, discarded); !s.ok()) return s;
+  return RemoveTree(env, discarded);
+}
+
+absl::StatusOr<std::unique_ptr<license::LedgerStore>> OpenIn(const std::string& dir,
+                                                             const LedgerDbOptions& ours) {
+  const rocksdb::Options options = MakeOptions(ours);
   const std::vector<rocksdb::ColumnFamilyDescriptor> families = {
       {rocksdb::kDefaultColumnFamilyName, options}, {kLedgerFamily, options}};
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
@@ -223,24 +376,70 @@ absl::StatusOr<std::unique_ptr<license::LedgerStore>> OpenLedgerDb(const std::st
   return db;
 }
 
-// In one step, because a half-removed database could open as one that never was: rows without the
-// WAL that has their position.
-absl::Status DestroyLedgerDb(const std::string& dir) {
-  FileSystem* const files = PosixFileSystem();
-  const std::string discarded = Discarded(dir);
-  if (absl::Status s = RemoveTree(discarded); !s.ok()) return s;
-  if (!files->Exists(dir)) return absl::OkStatus();
-  rocksdb::Env* const env = rocksdb::Env::Default();
-  rocksdb::FileLock* lock = nullptr;
-  if (const rocksdb::Status s = env->LockFile(dir + "/LOCK", &lock); !s.ok()) {
-    return ToOpenStatus(s, dir);
+class RocksLedgerHome final : public license::LedgerHome {
+ public:
+  RocksLedgerHome(std::string dir, LedgerDbOptions options)
+      : dir_(std::move(dir)), options_(std::move(options)), env_(EnvOf(options_)) {}
+
+  absl::StatusOr<std::unique_ptr<license::LedgerStore>> Open() override {
+    return OpenLedgerDb(dir_, options_);
   }
-  const absl::Status renamed = files->Rename(dir, discarded);
-  (void)env->UnlockFile(lock);
-  if (!renamed.ok()) return renamed;
-  const std::string parent = std::filesystem::path(dir).parent_path().string();
-  if (absl::Status s = files->SyncDirectory(parent.empty() ? "." : parent); !s.ok()) return s;
-  return RemoveTree(discarded);
+  absl::Status Destroy() override { return Discard(env_, dir_, Discarded(dir_)); }
+
+  absl::StatusOr<std::unique_ptr<license::LedgerStore>> OpenIncoming(bool fresh) override {
+    if (fresh) {
+      if (absl::Status s = DropIncoming(); !s.ok()) return s;
+    } else if (!env_->FileExists(Incoming(dir_)).ok()) {
+      return absl::NotFoundError(absl::StrCat("there is no ", Incoming(dir_)));
+    }
+    return OpenIn(Incoming(dir_), options_);
+  }
+
+  absl::Status DropIncoming() override {
+    return Discard(env_, Incoming(dir_), Discarded(Incoming(dir_)));
+  }
+
+  // The old one is away for good before the new one takes the name: the two renames are never open
+  // to a crash at the same time.
+  absl::Status Adopt() override {
+    const std::string discarded = Discarded(dir_);
+    if (absl::Status s = RemoveTree(env_, discarded); !s.ok()) return s;
+    if (env_->FileExists(dir_).ok()) {
+      if (absl::Status s = MoveTree(env_, dir_, discarded); !s.ok()) return s;
+    }
+    if (absl::Status s = MoveTree(env_, Incoming(dir_), dir_); !s.ok()) return s;
+    return RemoveTree(env_, discarded);
+  }
+
+  absl::Status MoveTo(const std::string& dir) override {
+    if (absl::Status s = DropIncoming(); !s.ok()) return s;
+    if (!env_->FileExists(dir_).ok()) return absl::OkStatus();
+    if (const rocksdb::Status s = env_->CreateDirIfMissing(dir); !s.ok()) {
+      return ToStatus(s, "make a place for", dir_);
+    }
+    return MoveTree(env_, dir_, dir + "/ledger");
+  }
+
+ private:
+  const std::string dir_;
+  const LedgerDbOptions options_;
+  rocksdb::Env* const env_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<license::LedgerStore>> OpenLedgerDb(const std::string& dir,
+                                                                   const LedgerDbOptions& options) {
+  if (absl::Status s = RemoveTree(EnvOf(options), Discarded(dir)); !s.ok()) return s;
+  return OpenIn(dir, options);
+}
+
+absl::Status DestroyLedgerDb(const std::string& dir, const LedgerDbOptions& options) {
+  return Discard(EnvOf(options), dir, Discarded(dir));
+}
+
+std::unique_ptr<license::LedgerHome> NewRocksLedgerHome(std::string dir, LedgerDbOptions options) {
+  return std::make_unique<RocksLedgerHome>(std::move(dir), std::move(options));
 }
 
 }  // namespace triad::storage

@@ -74,6 +74,18 @@ class SegmentedLog final : public Log {
   std::string buffer_;
 };
 
+absl::StatusOr<std::vector<uint64_t>> SegmentsNewestFirst(FileSystem* files,
+                                                          const std::string& dir) {
+  absl::StatusOr<std::vector<std::string>> names = files->List(dir);
+  if (!names.ok()) return names.status();
+  std::vector<uint64_t> numbers;
+  for (const std::string& name : *names) {
+    if (std::optional<uint64_t> number = ParseSegmentName(name)) numbers.push_back(*number);
+  }
+  std::sort(numbers.rbegin(), numbers.rend());
+  return numbers;
+}
+
 absl::Status SegmentedLog::Fail(absl::Status status) {
   if (!status.ok() && failed_.ok()) {
     failed_ = absl::FailedPreconditionError(
@@ -87,7 +99,7 @@ absl::Status SegmentedLog::Start(Recovery recovery) {
   if (files_->Exists(spare)) {
     if (absl::Status s = files_->Remove(spare); !s.ok()) return s;
   }
-  contents_ = recovery.segments.empty() ? LogContents(LogState{}) : std::move(recovery.contents);
+  contents_ = std::move(recovery.contents);
   if (recovery.segments.empty()) return CreateSegment(1, 0, 0);
   segments_ = std::move(recovery.segments);
   tail_ = std::move(recovery.tail);
@@ -324,6 +336,7 @@ absl::StatusOr<std::unique_ptr<Log>> Log::Open(FileSystem* files, const std::str
         dir, " holds no log, though this node belongs to a formed cluster: its log was lost");
   }
   found->created = recovery->segments.empty() && !found->damage.has_value();
+  if (found->created) recovery->contents = LogContents(LogState{});
   auto log = std::make_unique<SegmentedLog>(files, dir, options);
   if (found->damage.has_value()) {
     (void)log->Fail(absl::DataLossError(*found->damage));
@@ -333,19 +346,48 @@ absl::StatusOr<std::unique_ptr<Log>> Log::Open(FileSystem* files, const std::str
   return log;
 }
 
+absl::StatusOr<std::unique_ptr<Log>> Log::Create(FileSystem* files, const std::string& dir,
+                                                 LogOptions options, HardState hard_state,
+                                                 quorum::LogStart start) {
+  options.segment_bytes = std::max(options.segment_bytes, kSegmentBytesMin);
+  absl::StatusOr<std::vector<uint64_t>> numbers = SegmentsNewestFirst(files, dir);
+  if (!numbers.ok()) return numbers.status();
+  if (!numbers->empty()) return absl::AlreadyExistsError(absl::StrCat(dir, " holds a log"));
+  Recovery recovery;
+  LogState state;
+  state.hard_state = hard_state;
+  state.last_index = state.start_index = start.index;
+  state.last_term = state.start_term = start.term;
+  recovery.contents = LogContents(state);
+  auto log = std::make_unique<SegmentedLog>(files, dir, options);
+  if (absl::Status s = log->Start(std::move(recovery)); !s.ok()) return s;
+  return log;
+}
+
+// Newest first: the one before it says that it must be there, so a crash in the middle leaves
+// damage, not a shorter log.
 absl::Status Log::Destroy(FileSystem* files, const std::string& dir) {
-  absl::StatusOr<std::vector<std::string>> names = files->List(dir);
-  if (!names.ok()) return names.status();
-  std::vector<uint64_t> numbers;
-  for (const std::string& name : *names) {
-    if (std::optional<uint64_t> number = ParseSegmentName(name)) numbers.push_back(*number);
-  }
-  // Newest first: the one before it says that it must be there.
-  std::sort(numbers.rbegin(), numbers.rend());
-  for (const uint64_t number : numbers) {
+  absl::StatusOr<std::vector<uint64_t>> numbers = SegmentsNewestFirst(files, dir);
+  if (!numbers.ok()) return numbers.status();
+  for (const uint64_t number : *numbers) {
     if (absl::Status s = files->Remove(absl::StrCat(dir, "/", SegmentName(number))); !s.ok()) {
       return s;
     }
+    if (absl::Status s = files->SyncDirectory(dir); !s.ok()) return s;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Log::MoveTo(FileSystem* files, const std::string& dir, const std::string& to) {
+  absl::StatusOr<std::vector<uint64_t>> numbers = SegmentsNewestFirst(files, dir);
+  if (!numbers.ok()) return numbers.status();
+  if (numbers->empty()) return absl::OkStatus();
+  if (absl::Status s = files->MakeDirectory(to); !s.ok()) return s;
+  if (absl::Status s = files->SyncDirectory(dir); !s.ok()) return s;
+  for (const uint64_t number : *numbers) {
+    const std::string name = "/" + SegmentName(number);
+    if (absl::Status s = files->Rename(dir + name, to + name); !s.ok()) return s;
+    if (absl::Status s = files->SyncDirectory(to); !s.ok()) return s;
     if (absl::Status s = files->SyncDirectory(dir); !s.ok()) return s;
   }
   return absl::OkStatus();

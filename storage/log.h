@@ -56,6 +56,15 @@ class Log {
   // Removes the log for a node that rejoins under a new incarnation. A crash in the middle leaves
   // what Open calls damage, never a shorter log.
   static absl::Status Destroy(FileSystem* files, const std::string& dir);
+  // The same, but the files are kept, in directory `to`, which is made (in `dir`, on the same disk)
+  // if there is any. NOT for a log that goes on: it is taken apart newest file first.
+  static absl::Status MoveTo(FileSystem* files, const std::string& dir, const std::string& to);
+  // Makes a log that begins behind `start`, with that term and vote, where there is none
+  // (ALREADY_EXISTS). Durable on return.
+  static absl::StatusOr<std::unique_ptr<Log>> Create(FileSystem* files, const std::string& dir,
+                                                     LogOptions options,
+                                                     quorum::HardState hard_state,
+                                                     quorum::LogStart start);
   virtual ~Log() = default;
 
   // Writes `hard_state` (if any), then `entries`, and syncs once. entries[0].index may be at or

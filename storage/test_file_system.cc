@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace triad::storage {
@@ -147,7 +148,11 @@ absl::Status TestFileSystem::SyncDirectory(const std::string& dir) {
 }
 
 bool TestFileSystem::Exists(const std::string& path) {
-  return names_.contains(path);
+  const auto it = names_.lower_bound(path);
+  if (it != names_.end() && it->first == path) return true;
+  // A directory is there when something is in it.
+  const auto inside = names_.lower_bound(path + "/");
+  return inside != names_.end() && absl::StartsWith(inside->first, path + "/");
 }
 
 void TestFileSystem::FailAt(uint64_t number, absl::Status error) {

@@ -52,6 +52,7 @@ class TestFileSystem final : public FileSystem {
   absl::Status Remove(const std::string& path) override;
   absl::Status SyncDirectory(const std::string& dir) override;
   bool Exists(const std::string& path) override;
+  absl::Status MakeDirectory(const std::string&) override { return Refusal(); }
 
   // The power fails before operation `number` (counted from 0 since construction): it and all that
   // follow, reads too, return UNAVAILABLE until Crash or Restart.

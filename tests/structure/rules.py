@@ -291,13 +291,17 @@ ABSL, PROTOBUF, OPENSSL, GRPC, ROCKSDB, XXHASH, SYSTEMD, THREADS = (
 MAY_LINK = {
     "triad_license": {"triad_messages", ABSL, PROTOBUF, OPENSSL},
     "triad_quorum": {"triad_messages", ABSL, PROTOBUF},
-    "triad_storage": {"triad_license", "triad_quorum", "triad_messages", ABSL, PROTOBUF, ROCKSDB, XXHASH},
+    "triad_storage": {"triad_license", "triad_quorum", "triad_messages", ABSL, PROTOBUF, XXHASH},
+    "triad_ledger_db": {"triad_license", "triad_messages", ABSL, PROTOBUF, ROCKSDB, XXHASH},
     "triad_client_core": {"triad_license", "triad_messages", ABSL, PROTOBUF, OPENSSL},
     "triad_client": {"triad_client_core", "triad_license", "triad_messages", "triad_services",
                      ABSL, PROTOBUF, OPENSSL, GRPC, THREADS},
     "triad_server_core": {"triad_license", "triad_quorum", "triad_messages", ABSL, PROTOBUF, OPENSSL},
-    "triad_server": {"triad_server_core", "triad_storage", "triad_license", "triad_quorum", "triad_messages",
-                     "triad_services", ABSL, PROTOBUF, OPENSSL, GRPC, SYSTEMD, THREADS},
+    "triad_server_data": {"triad_server_core", "triad_storage", "triad_license", "triad_quorum", "triad_messages",
+                          ABSL, PROTOBUF, XXHASH},
+    "triad_server": {"triad_server_core", "triad_server_data", "triad_storage", "triad_ledger_db", "triad_license",
+                     "triad_quorum", "triad_messages", "triad_services", ABSL, PROTOBUF, OPENSSL, GRPC, SYSTEMD,
+                     THREADS},
     "triad_cli": {"triad_client", "triad_client_core", "triad_license", "triad_messages", "triad_services",
                   ABSL, PROTOBUF, OPENSSL, GRPC, THREADS},
 }
@@ -309,7 +313,7 @@ PROGRAM_MAY_LINK = {
 }
 # What these libraries may not even reach through others.
 DECIDING = ("triad_license", "triad_quorum", "triad_client_core", "triad_server_core")
-NEVER_IN_DECIDING = {GRPC, ROCKSDB, SYSTEMD, THREADS, "triad_services", "triad_storage"}
+NEVER_IN_DECIDING = {GRPC, ROCKSDB, SYSTEMD, THREADS, "triad_services", "triad_storage", "triad_ledger_db"}
 
 
 class Target(NamedTuple):
