@@ -67,7 +67,8 @@ class IdentityOnDisk final : public IdentityWriter {
 // The daemon's parts; members are destroyed in the reverse order, the threads before what they use.
 class Daemon {
  public:
-  Daemon(const Flags& flags, Logger* logger) : flags_(flags), logger_(logger), loop_(&clock_) {}
+  Daemon(const Flags& flags, Logger* logger)
+      : flags_(flags), logger_(logger), disk_space_(flags.data_dir), loop_(&clock_) {}
   int Run();
 
  private:
@@ -83,6 +84,7 @@ class Daemon {
   Logger* const logger_;
   SystemClock clock_;
   SystemRandom random_;
+  SystemDiskSpace disk_space_;
   EventLoop loop_;
   std::unique_ptr<storage::DirectoryLock> lock_;
   std::unique_ptr<license::LedgerHome> ledger_home_;
@@ -252,6 +254,7 @@ void Daemon::MakeNode(Site site) {
   env.ledger_writer = ledger_thread_.get();
   env.identity_writer = identity_writer_.get();
   env.logger = logger_;
+  env.disk_space = &disk_space_;
   node_ = std::make_unique<Node>(std::move(config), env, Membership(std::move(membership)),
                                  std::move(opened_.recovered), std::move(opened_.ledger));
 }

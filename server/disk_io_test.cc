@@ -8,8 +8,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "license/ledger.h"
 #include "server/system.h"
+#include "storage/memory_ledger.h"
 
 namespace triad::server {
 namespace {
@@ -24,6 +27,7 @@ class NotedLog : public storage::Log {
   struct Write {
     bool hard_state;
     std::vector<uint64_t> indexes;
+    uint64_t start = 0;  // of a TrimBefore
     bool operator==(const Write&) const = default;
   };
   struct Notes {
@@ -36,6 +40,7 @@ class NotedLog : public storage::Log {
 
   absl::Status Append(const std::optional<quorum::HardState>& hard_state,
                       absl::Span<const Entry> entries) override {
+    if (!hard_state.has_value() && entries.empty()) return notes_->status;
     Write write{hard_state.has_value(), {}};
     for (const Entry& entry : entries) write.indexes.push_back(entry.index.value());
     notes_->writes.push_back(std::move(write));
@@ -46,7 +51,10 @@ class NotedLog : public storage::Log {
     return notes_->status;
   }
   absl::Status Idle() override { return absl::OkStatus(); }
-  absl::Status TrimBefore(Index, Term) override { return absl::OkStatus(); }
+  absl::Status TrimBefore(Index index, Term) override {
+    notes_->writes.push_back({false, {}, index.value()});
+    return notes_->status;
+  }
 
  private:
   Notes* const notes_;
@@ -76,6 +84,59 @@ TEST(LogThread, WhatGathersWhileASyncRunsIsCoveredByOneAndACutBeginsAnew) {
   EXPECT_EQ(notes.writes,
             (std::vector<W>{{false, {10}}, {false, {11, 12}}, {false, {12}}, {true, {13}}}));
   EXPECT_EQ(durable, (std::vector<uint64_t>{1, 3, 4, 5}));
+}
+
+TEST(LogThread, ANewStartStandsBehindTermAndVoteAndBeforeItsEntries) {
+  NotedLog::Notes notes;
+  notes.go_on.Notify();
+  StderrLogger logger;
+  std::vector<uint64_t> durable;
+  {
+    LogThread thread(std::make_unique<NotedLog>(&notes), &logger,
+                     [&](uint64_t id) { durable.push_back(id); });
+    thread.Write(1, quorum::HardState{}, quorum::LogStart{Index(9), Term(1)}, EntriesAt(10));
+    notes.first_begun.WaitForNotification();
+  }
+  using W = NotedLog::Write;
+  EXPECT_EQ(notes.writes, (std::vector<W>{{true, {}}, {false, {}, 9}, {false, {10}}}));
+  EXPECT_EQ(durable, (std::vector<uint64_t>{1}));
+}
+
+TEST(LedgerThread, DoesItAllInOrderAndOneSnapshotCanMoveHouse) {
+  storage::MemoryLedgerHome from, to;
+  StderrLogger logger;
+  license::Ledger ledger;
+  ledger.Apply({1, 1}, nullptr, nullptr);
+  uint64_t digest = 0;
+  std::vector<std::string> done;
+  std::vector<license::RowChange> rows;
+  LedgerResults results;
+  results.written = [&] { done.push_back("written"); };
+  results.synced = [&](license::LogPosition at) { done.push_back(absl::StrCat("to ", at.index)); };
+  results.read = [&](SnapshotRows read) {
+    done.push_back(absl::StrCat("read of ", read.applied.index, read.last ? ", last" : ""));
+    rows = std::move(read.rows);
+  };
+  results.staged = [&](std::unique_ptr<license::Ledger> staged) {
+    done.push_back("staged");
+    digest = staged->Digest();
+  };
+  {
+    LedgerThread thread(LedgerDisk(&from, *from.Open()), &logger, results);
+    thread.Write(ledger.TakeChanges(), ledger.applied());
+    thread.Sync();
+    thread.ReadSnapshot(0, "", 1 << 20);
+  }
+  {
+    LedgerThread thread(LedgerDisk(&to, *to.Open()), &logger, results);
+    thread.StageRows(true, rows, ledger.applied());
+    thread.AdoptStaged();
+    thread.Write({}, {2, 1});
+  }
+  EXPECT_THAT(done, ::testing::ElementsAre("written", "to 1", "read of 1, last", "staged",
+                                           "written", "written"));
+  EXPECT_EQ(digest, ledger.Digest());
+  EXPECT_EQ((*to.Open())->applied(), (license::LogPosition{2, 1}));
 }
 
 TEST(LogThreadDeathTest, AFailedSyncEndsTheProcessAndNothingIsCalledDurable) {

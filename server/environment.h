@@ -117,6 +117,14 @@ class IdentityWriter {
   virtual void Begin(const storage::Identity& identity) = 0;
 };
 
+// Room on the disk of the data directory.
+class DiskSpace {
+ public:
+  virtual ~DiskSpace() = default;
+  // Bytes that this process may still write; negative: not known. Cheap enough for every second.
+  virtual int64_t FreeBytes() = 0;
+};
+
 enum class LogLevel { kDebug, kInfo, kNotice, kWarning, kError };
 
 class Logger {
@@ -135,6 +143,7 @@ struct Environment {
   LedgerWriter* ledger_writer = nullptr;
   IdentityWriter* identity_writer = nullptr;
   Logger* logger = nullptr;
+  DiskSpace* disk_space = nullptr;  // may stay null: not known
 };
 
 }  // namespace triad::server

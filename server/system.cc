@@ -9,6 +9,7 @@
 #include <pwd.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -117,6 +118,12 @@ uint32_t SystemRandom::Below(uint32_t bound) {
   const std::string bytes = Bytes(sizeof value);
   std::memcpy(&value, bytes.data(), sizeof value);
   return value % bound;
+}
+
+int64_t SystemDiskSpace::FreeBytes() {
+  struct statvfs disk;
+  if (statvfs(dir_.c_str(), &disk) != 0) return -1;
+  return static_cast<int64_t>(disk.f_bavail) * static_cast<int64_t>(disk.f_frsize);
 }
 
 StderrLogger::StderrLogger() : journal_(getenv("JOURNAL_STREAM") != nullptr) {

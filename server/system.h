@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -24,6 +25,16 @@ class SystemRandom final : public Random {
  public:
   uint32_t Below(uint32_t bound) override;
   std::string Bytes(size_t size) override;
+};
+
+// statvfs(2), what is left for users without privileges. Thread-safe.
+class SystemDiskSpace final : public DiskSpace {
+ public:
+  explicit SystemDiskSpace(std::string dir) : dir_(std::move(dir)) {}
+  int64_t FreeBytes() override;
+
+ private:
+  const std::string dir_;
 };
 
 // One line an event on stderr: with the journal's priority prefix when the journal reads it, else

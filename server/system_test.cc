@@ -37,5 +37,10 @@ TEST(System, AFileIsReadWholeOrNotAtAll) {
               ::testing::Contains(::testing::EndsWith("file.lic")));
 }
 
+TEST(System, FreeSpaceIsThatOfTheDirectorysDisk) {
+  EXPECT_GT(SystemDiskSpace(::testing::TempDir()).FreeBytes(), 0);
+  EXPECT_LT(SystemDiskSpace("/no/such/directory").FreeBytes(), 0);
+}
+
 }  // namespace
 }  // namespace triad::server

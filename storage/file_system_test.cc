@@ -110,7 +110,7 @@ TEST(TestFileSystem, ACrashMayLoseAnySectorThatWasNotSynced) {
       std::unique_ptr<TestFileSystem> disk = DiskWithUnsyncedWrites();
       uint32_t call = 0;
       disk->Crash([&](uint32_t) {
-        const uint32_t choices[] = {0, i, k};  // the size, then each sector
+        const uint32_t choices[] = {i, k};  // each sector
         return choices[call++];
       });
       EXPECT_EQ(disk->Content("/d/a"), first[i] + second[k]);
@@ -188,6 +188,58 @@ TEST(TestFileSystem, WhatWasCutOffComesBackAsZerosOnly) {
   ASSERT_TRUE((*file)->Sync().ok());
   disk.Crash(Oldest);
   EXPECT_EQ(disk.Content("/d/a"), std::string(100, 'a') + std::string(1900, '\0'));
+}
+
+TEST(TestFileSystem, AfterAFailedSyncASectorGoesToTheDiskAsItIsInMemory) {
+  std::unique_ptr<TestFileSystem> disk = DiskWithUnsyncedWrites();
+  auto file = disk->Open("/d/a", false);
+  disk->FailAt(disk->operation_count(), absl::DataLossError("input/output error"));
+  EXPECT_FALSE((*file)->Sync().ok());
+  ASSERT_TRUE((*file)->WriteAt(0, "x").ok());
+  EXPECT_TRUE((*file)->Sync().ok());
+  const std::string now = disk->Content("/d/a");
+  disk->Crash(Oldest);
+  // The second sector was not touched again: it is lost.
+  EXPECT_EQ(disk->Content("/d/a"), now.substr(0, 512) + std::string(512, 'a'));
+}
+
+TEST(TestFileSystem, AFullDiskRefusesToGrowAndWhatIsRemovedIsFreeAgain) {
+  TestFileSystem disk;
+  auto file = disk.Open("/d/a", true);
+  disk.SetFreeBytes(1000);
+  ASSERT_TRUE((*file)->WriteAt(0, std::string(600, 'a')).ok());
+  EXPECT_TRUE(absl::IsResourceExhausted((*file)->Preallocate(2000)));
+  EXPECT_TRUE(absl::IsResourceExhausted((*file)->WriteAt(600, std::string(500, 'a'))));
+  EXPECT_TRUE((*file)->WriteAt(0, std::string(600, 'b')).ok());
+  ASSERT_TRUE(disk.Remove("/d/a").ok());
+  EXPECT_GE(*disk.free_bytes(), 1000);
+}
+
+TEST(TestFileSystem, AMisdirectedSectorIsSeenAfterTheNextCrash) {
+  TestFileSystem disk;
+  auto file = disk.Open("/d/a", true);
+  ASSERT_TRUE((*file)->WriteAt(0, std::string(2048, 'a')).ok());
+  ASSERT_TRUE((*file)->Sync().ok());
+  ASSERT_TRUE(disk.SyncDirectory("/d").ok());
+  disk.MisdirectNextSync("/d/a", 1, 2);
+  ASSERT_TRUE((*file)->WriteAt(0, std::string(1024, 'b')).ok());
+  ASSERT_TRUE((*file)->Sync().ok());
+  EXPECT_EQ(disk.Content("/d/a"), std::string(1024, 'b') + std::string(1024, 'a'));
+  disk.Crash(Newest);
+  EXPECT_EQ(disk.Content("/d/a"),
+            std::string(512, 'b') + std::string(1024, 'a') + std::string(512, 'b'));
+}
+
+TEST(TestFileSystem, AFlippedBitIsOnTheDisk) {
+  TestFileSystem disk;
+  auto file = disk.Open("/d/a", true);
+  ASSERT_TRUE((*file)->WriteAt(0, "aaa").ok());
+  ASSERT_TRUE((*file)->Sync().ok());
+  ASSERT_TRUE(disk.SyncDirectory("/d").ok());
+  disk.FlipBit("/d/a", 8 + 1);
+  EXPECT_EQ(*(*file)->ReadAt(0, 3), "aca");
+  disk.Crash(Oldest);
+  EXPECT_EQ(disk.Content("/d/a"), "aca");
 }
 
 }  // namespace

@@ -53,6 +53,18 @@ TEST(Identity, IsReadBackAsItWasWrittenBeforeAndAfterBirth) {
   }
 }
 
+TEST(Identity, SaysThatItRejoinsBeforeAndAfterItIsLetIn) {
+  TestFileSystem disk;
+  for (Identity identity : {Unborn(), Born()}) {
+    identity.rejoining = true;
+    ASSERT_TRUE(WriteIdentity(&disk, kDir, identity).ok());
+    EXPECT_THAT(disk.Content(kPath), HasSubstr("\nrejoining yes\n"));
+    const auto read = ReadIdentity(&disk, kDir);
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(*read, identity);
+  }
+}
+
 TEST(Identity, IsTextForPeople) {
   TestFileSystem disk;
   ASSERT_TRUE(WriteIdentity(&disk, kDir, Born()).ok());

@@ -74,6 +74,16 @@ class SegmentedLog final : public Log {
   std::string buffer_;
 };
 
+// Also where an attempt to get more has left the file larger.
+absl::Status PreallocateExactly(File* file, uint64_t bytes) {
+  absl::StatusOr<uint64_t> size = file->Size();
+  if (!size.ok()) return size.status();
+  if (*size > bytes) {
+    if (absl::Status s = file->Truncate(bytes); !s.ok()) return s;
+  }
+  return file->Preallocate(bytes);
+}
+
 absl::StatusOr<std::vector<uint64_t>> SegmentsNewestFirst(FileSystem* files,
                                                           const std::string& dir) {
   absl::StatusOr<std::vector<std::string>> names = files->List(dir);
@@ -249,7 +259,14 @@ absl::Status SegmentedLog::CreateSegment(uint64_t number, uint64_t previous_end,
   header.bytes = std::max(options_.segment_bytes, needed);
   header.previous_end = previous_end;
   header.state = contents_.state();
-  if (absl::Status s = spare_->Preallocate(header.bytes); !s.ok()) return s;
+  absl::Status status = spare_->Preallocate(header.bytes);
+  if (absl::IsResourceExhausted(status)) {
+    // A disk that is nearly full: what is prepared already, or just room for the batch. What keeps
+    // sessions alive and gives licenses back goes on until the last page.
+    header.bytes = std::max({needed, kSegmentBytesMin, spare_bytes_});
+    status = PreallocateExactly(spare_.get(), header.bytes);
+  }
+  if (!status.ok()) return status;
   if (absl::Status s = spare_->WriteAt(0, EncodeHeader(header)); !s.ok()) return s;
   if (absl::Status s = spare_->Sync(); !s.ok()) return s;
   if (absl::Status s = files_->Rename(spare, Path(SegmentName(number))); !s.ok()) return s;

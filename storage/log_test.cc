@@ -27,7 +27,10 @@ using Operation = TestFileSystem::Operation;
 // A log and its model in step.
 class LogTest : public ::testing::Test {
  protected:
-  void SetUp() override { log_ = MustOpen(&disk_, model_); }
+  void SetUp() override {
+    disk_.RecordOperations();
+    log_ = MustOpen(&disk_, model_);
+  }
 
   void Do(const LogStep& step) {
     ASSERT_TRUE(step.Do(log_.get()).ok());
@@ -261,6 +264,7 @@ TEST_F(LogTest, IdlePreparesTheNextSegmentAndAppendTakesIt) {
 // none has to zero-fill and sync all of it.
 TEST(Log, WithoutAnyPauseNoAppendPreparesMuchOfTheNextSegment) {
   TestFileSystem disk;
+  disk.RecordOperations();
   const LogOptions options = {.segment_bytes = 8 * kSpareStepBytes};
   Log::Found found;
   absl::StatusOr<std::unique_ptr<Log>> log = Log::Open(&disk, kDir, options, &found);
@@ -295,6 +299,56 @@ TEST_F(LogTest, ATooFullDiskStopsThePreparationNotTheLog) {
   EXPECT_TRUE(log_->Idle().ok());
   Append(MakeEntries(2, 1, 1, 20));
   Reopen();
+}
+
+TEST(LogOnAFullDisk, TheNextSegmentIsSmallerThanNoneAndThenEveryWriteFails) {
+  TestFileSystem disk;
+  LogOptions options;
+  options.segment_bytes = 256 << 10;
+  Log::Found found;
+  auto log = *Log::Open(&disk, kDir, options, &found);
+  disk.SetFreeBytes(40 << 10);
+  LogModel model;
+  absl::Status status;
+  for (uint64_t i = 1; status.ok(); ++i) {
+    LogStep step;
+    step.entries = MakeEntries(i, 1, 1, 2000);
+    status = step.Do(log.get());
+    if (status.ok()) model.Do(step);
+    ASSERT_LT(i, 1000u);
+  }
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_GT(disk.List(kDir)->size(), 2u);
+  EXPECT_FALSE(log->Append(HardState{Term(9), Slot::k1}, {}).ok());
+  // Nothing acknowledged is lost, and with room again the log goes on.
+  disk.Crash([](uint32_t) { return 0; });
+  disk.SetFreeBytes(std::nullopt);
+  log = MustOpen(&disk, model);
+  LogStep step;
+  step.entries = MakeEntries(model.last().value() + 1, 1, 1, 5000);
+  ASSERT_TRUE(step.Do(log.get()).ok());
+  model.Do(step);
+  MustOpen(&disk, model);
+}
+
+TEST(LogOnAFullDisk, ASpareThatGotOnlyAPartOfItsRoomIsUsedAsItIs) {
+  TestFileSystem disk;
+  LogOptions options;
+  options.segment_bytes = 3 * kSpareStepBytes;
+  Log::Found found;
+  auto log = *Log::Open(&disk, kDir, options, &found);
+  disk.SetFreeBytes(static_cast<int64_t>(kSpareStepBytes + (300 << 10)));
+  LogModel model;
+  // Two steps of 1 MB; the second finds no room.
+  for (uint64_t i = 1; i <= 12; ++i) {
+    LogStep step;
+    step.entries = MakeEntries(i, 1, 1, 300 << 10);
+    ASSERT_TRUE(step.Do(log.get()).ok()) << i;
+    model.Do(step);
+    ASSERT_TRUE(log->Idle().ok());
+  }
+  EXPECT_EQ(disk.Content(absl::StrCat(kDir, "/", SegmentName(2))).size(), kSpareStepBytes);
+  MustOpen(&disk, model);
 }
 
 TEST_F(LogTest, AfterAnyFailedWriteOrSyncEveryLaterCallFails) {
@@ -337,6 +391,50 @@ TEST_F(LogTest, DestroyCutShortLeavesDamageNotAShorterLog) {
   ASSERT_TRUE(OpenLog(&disk_, &found).ok());
   EXPECT_THAT(found.damage.value_or("none"),
               HasSubstr(SegmentName(4) + ": at byte 0: the file is"));
+}
+
+TEST_F(LogTest, MoveToKeepsTheFilesElsewhereAndLeavesNoLog) {
+  Append(MakeEntries(1, 1, 3, 6000));
+  Append(MakeEntries(4, 1, 3, 6000));
+  const std::vector<std::string> files = Files();
+  ASSERT_GE(files.size(), 2u);
+  ASSERT_TRUE(Log::MoveTo(&disk_, kDir, absl::StrCat(kDir, "/away")).ok());
+  EXPECT_THAT(Files(), ::testing::IsEmpty());
+  Log::Found found;
+  ASSERT_TRUE(Log::Open(&disk_, absl::StrCat(kDir, "/away"), {.may_create = false}, &found).ok());
+  EXPECT_EQ(Text(found), model_.Text());
+}
+
+TEST_F(LogTest, MoveToCutShortLeavesDamageNotAShorterLog) {
+  for (uint64_t i = 1; i <= 4; ++i) Append(MakeEntries(i, 1, 1, 12000));
+  disk_.StopAt(disk_.operation_count() + 5);
+  EXPECT_FALSE(Log::MoveTo(&disk_, kDir, absl::StrCat(kDir, "/away")).ok());
+  disk_.Crash([](uint32_t bound) { return bound - 1; });
+  Log::Found found;
+  ASSERT_TRUE(OpenLog(&disk_, &found).ok());
+  EXPECT_TRUE(found.damage.has_value());
+}
+
+TEST(Log, ALogMayBeginBehindASnapshot) {
+  TestFileSystem disk;
+  LogModel model;
+  model.hard_state = {Term(7), Slot::k2};
+  model.start = Index(100);
+  model.start_term = Term(6);
+  auto log =
+      Log::Create(&disk, kDir, kSmallSegments, model.hard_state, {model.start, model.start_term});
+  ASSERT_TRUE(log.ok()) << log.status();
+  EXPECT_TRUE(absl::IsAlreadyExists(Log::Create(&disk, kDir, kSmallSegments, {}, {}).status()));
+  disk.Crash([](uint32_t) { return 0; });
+  std::unique_ptr<Log> reopened = MustOpen(&disk, model);
+  LogStep step;
+  step.entries = MakeEntries(101, 7, 9, 4000);
+  ASSERT_TRUE(step.Do(reopened.get()).ok());
+  model.Do(step);
+  step.entries = MakeEntries(105, 8, 3, 40);
+  ASSERT_TRUE(step.Do(reopened.get()).ok());
+  model.Do(step);
+  MustOpen(&disk, model);
 }
 
 TEST(Log, WhateverIsAskedOfItIsFoundAgain) {

@@ -16,20 +16,24 @@ std::string DirOf(const std::string& path) {
   return slash == std::string::npos ? "" : path.substr(0, slash);
 }
 
+uint64_t SectorsOf(uint64_t bytes) {
+  return (bytes + kSector - 1) / kSector;
+}
+
 // The sector with zeros behind the end of the file.
-std::string SectorOf(const std::string& content, uint64_t number) {
+std::string SectorOf(absl::string_view content, uint64_t number) {
   std::string sector(kSector, '\0');
   if (number * kSector < content.size()) {
-    const std::string part = content.substr(number * kSector, kSector);
-    sector.replace(0, part.size(), part);
+    const absl::string_view part = content.substr(number * kSector, kSector);
+    part.copy(sector.data(), part.size());
   }
   return sector;
 }
 
-void PutSector(uint64_t number, const std::string& sector, std::string* content) {
+void PutSector(uint64_t number, absl::string_view sector, std::string* content) {
   if (number * kSector >= content->size()) return;
   const size_t size = std::min<size_t>(kSector, content->size() - number * kSector);
-  content->replace(number * kSector, size, sector, 0, size);
+  sector.copy(content->data() + number * kSector, size);
 }
 
 }  // namespace
@@ -40,8 +44,9 @@ class TestFile final : public File {
       : disk_(disk), path_(std::move(path)), node_(std::move(node)), epoch_(disk->epoch_) {}
 
   absl::Status WriteAt(uint64_t offset, absl::string_view data) override {
-    absl::Status status = Begin({TestFileSystem::Operation::kWrite, path_, offset, data.size()});
+    absl::Status status = Begin(TestFileSystem::Operation::kWrite, offset, data.size());
     if (disk_->stopped_ || IsDead()) return status;
+    if (status.ok()) status = disk_->Grow(*node_, offset + data.size());
     TestFileSystem::Write(node_.get(), offset,
                           status.ok() ? data : data.substr(0, data.size() / 2));
     return status;
@@ -58,21 +63,23 @@ class TestFile final : public File {
   }
 
   absl::Status Sync() override {
-    absl::Status status = Begin({TestFileSystem::Operation::kSync, path_, 0, 0});
+    absl::Status status = Begin(TestFileSystem::Operation::kSync, 0, 0);
     if (disk_->stopped_ || IsDead()) return status;
     status.ok() ? TestFileSystem::Sync(node_.get()) : TestFileSystem::Forget(node_.get());
     return status;
   }
 
   absl::Status Preallocate(uint64_t size) override {
-    absl::Status status = Begin({TestFileSystem::Operation::kPreallocate, path_, 0, size});
-    if (status.ok() && size > node_->now.size()) TestFileSystem::Resize(node_.get(), size);
+    absl::Status status = Begin(TestFileSystem::Operation::kPreallocate, 0, size);
+    if (status.ok()) status = disk_->Grow(*node_, size);
+    if (status.ok() && size > node_->now.size()) disk_->Resize(node_.get(), size);
     return status;
   }
 
   absl::Status Truncate(uint64_t size) override {
-    absl::Status status = Begin({TestFileSystem::Operation::kTruncate, path_, 0, size});
-    if (status.ok()) TestFileSystem::Resize(node_.get(), size);
+    absl::Status status = Begin(TestFileSystem::Operation::kTruncate, 0, size);
+    if (status.ok()) status = disk_->Grow(*node_, size);
+    if (status.ok()) disk_->Resize(node_.get(), size);
     return status;
   }
 
@@ -87,8 +94,8 @@ class TestFile final : public File {
   absl::Status Dead() const {
     return absl::FailedPreconditionError(absl::StrCat(path_, " was opened before a crash"));
   }
-  absl::Status Begin(TestFileSystem::Operation operation) {
-    return IsDead() ? Dead() : disk_->Begin(std::move(operation));
+  absl::Status Begin(TestFileSystem::Operation::Kind kind, uint64_t offset, uint64_t size) {
+    return IsDead() ? Dead() : disk_->Begin(kind, path_, offset, size);
   }
 
   TestFileSystem* const disk_;
@@ -101,7 +108,7 @@ absl::StatusOr<std::unique_ptr<File>> TestFileSystem::Open(const std::string& pa
   if (absl::Status s = Refusal(); !s.ok()) return s;
   if (!Exists(path)) {
     if (!create) return absl::NotFoundError(absl::StrCat("cannot open ", path));
-    if (absl::Status s = Begin({Operation::kCreate, path, 0, 0}); !s.ok()) return s;
+    if (absl::Status s = Begin(Operation::kCreate, path); !s.ok()) return s;
     names_[path] = std::make_shared<Node>();
     changes_.push_back({path, names_[path], ""});
   }
@@ -118,7 +125,7 @@ absl::StatusOr<std::vector<std::string>> TestFileSystem::List(const std::string&
 }
 
 absl::Status TestFileSystem::Rename(const std::string& from, const std::string& to) {
-  if (absl::Status s = Begin({Operation::kRename, to, 0, 0}); !s.ok()) return s;
+  if (absl::Status s = Begin(Operation::kRename, to); !s.ok()) return s;
   const auto it = names_.find(from);
   if (it == names_.end()) return absl::NotFoundError(absl::StrCat("cannot rename ", from));
   std::shared_ptr<Node> node = it->second;
@@ -129,14 +136,17 @@ absl::Status TestFileSystem::Rename(const std::string& from, const std::string& 
 }
 
 absl::Status TestFileSystem::Remove(const std::string& path) {
-  if (absl::Status s = Begin({Operation::kRemove, path, 0, 0}); !s.ok()) return s;
-  if (names_.erase(path) == 0) return absl::NotFoundError(absl::StrCat("cannot remove ", path));
+  if (absl::Status s = Begin(Operation::kRemove, path); !s.ok()) return s;
+  const auto it = names_.find(path);
+  if (it == names_.end()) return absl::NotFoundError(absl::StrCat("cannot remove ", path));
+  if (free_bytes_.has_value()) *free_bytes_ += static_cast<int64_t>(it->second->now.size());
+  names_.erase(it);
   changes_.push_back({path, nullptr, ""});
   return absl::OkStatus();
 }
 
 absl::Status TestFileSystem::SyncDirectory(const std::string& dir) {
-  if (absl::Status s = Begin({Operation::kSyncDirectory, dir, 0, 0}); !s.ok()) return s;
+  if (absl::Status s = Begin(Operation::kSyncDirectory, dir); !s.ok()) return s;
   for (auto it = durable_names_.begin(); it != durable_names_.end();) {
     it = DirOf(it->first) == dir ? durable_names_.erase(it) : std::next(it);
   }
@@ -196,6 +206,7 @@ std::unique_ptr<TestFileSystem> TestFileSystem::Copy() const {
   for (const NameChange& change : changes_) {
     copy->changes_.push_back({change.path, copy_node(change.node), change.from});
   }
+  copy->free_bytes_ = free_bytes_;
   return copy;
 }
 
@@ -222,58 +233,165 @@ absl::Status TestFileSystem::Refusal() const {
   return stopped_ ? absl::UnavailableError("the power is off") : absl::OkStatus();
 }
 
-absl::Status TestFileSystem::Begin(Operation operation) {
-  if (stop_at_.has_value() && operations_.size() >= *stop_at_) stopped_ = true;
+void TestFileSystem::FlipBit(const std::string& path, uint64_t bit) {
+  const auto it = names_.find(path);
+  if (it == names_.end()) return;
+  for (std::string* content : {&it->second->now, &it->second->durable}) {
+    if (bit / 8 >= content->size()) continue;
+    char& byte = (*content)[bit / 8];
+    byte = static_cast<char>(byte ^ (1 << bit % 8));
+  }
+}
+
+void TestFileSystem::MisdirectNextSync(const std::string& path, uint32_t pick, int64_t distance) {
+  const auto it = names_.find(path);
+  if (it != names_.end()) it->second->misdirection = {pick, distance};
+}
+
+void TestFileSystem::RecordOperations() {
+  recording_ = true;
+  operations_.resize(operation_count_);
+}
+
+absl::Status TestFileSystem::Begin(Operation::Kind kind, const std::string& path, uint64_t offset,
+                                   uint64_t size) {
+  if (stop_at_.has_value() && operation_count_ >= *stop_at_) stopped_ = true;
   if (absl::Status s = Refusal(); !s.ok()) return s;
-  const auto failure = failures_.find(operations_.size());
-  operations_.push_back(std::move(operation));
+  if (recording_) operations_.push_back({kind, path, offset, size});
+  const uint64_t number = operation_count_++;
+  if (failures_.empty()) return absl::OkStatus();
+  const auto failure = failures_.find(number);
   return failure == failures_.end() ? absl::OkStatus() : failure->second;
+}
+
+// Takes the room for a file of that size, if it has less now.
+absl::Status TestFileSystem::Grow(const Node& node, uint64_t size) {
+  if (!free_bytes_.has_value() || size <= node.now.size()) return absl::OkStatus();
+  const int64_t more = static_cast<int64_t>(size - node.now.size());
+  if (more > *free_bytes_) return absl::ResourceExhaustedError("no space left on the disk");
+  *free_bytes_ -= more;
+  return absl::OkStatus();
 }
 
 void TestFileSystem::Write(Node* node, uint64_t offset, absl::string_view data) {
   if (data.empty()) return;
-  if (offset + data.size() > node->now.size()) Resize(node, offset + data.size());
-  node->now.replace(offset, data.size(), data.data(), data.size());
-  for (uint64_t s = offset / kSector; s <= (offset + data.size() - 1) / kSector; ++s) {
-    node->sectors[s].push_back(SectorOf(node->now, s));
+  const uint64_t end = offset + data.size();
+  if (end > node->now.size()) {
+    node->now.resize(end, '\0');
+    node->changes.push_back({0, end, true});
   }
+  data.copy(node->now.data() + offset, data.size());
+  if (node->forgotten) {
+    // The sector goes to the disk as it is in memory, with what a failed sync has not written.
+    offset = offset / kSector * kSector;
+    data = absl::string_view(node->now).substr(offset, SectorsOf(end) * kSector - offset);
+  }
+  node->changes.push_back({offset, data.size(), false});
+  node->data.append(data.data(), data.size());
 }
 
-// What is cut off comes back as zeros, also where a sector was cut in the middle.
 void TestFileSystem::Resize(Node* node, uint64_t size) {
-  const uint64_t before = node->now.size();
-  node->now.resize(size, '\0');
-  node->sizes.push_back(size);
-  for (uint64_t s = size / kSector; s * kSector < before; ++s) {
-    node->sectors[s].push_back(SectorOf(node->now, s));
+  if (free_bytes_.has_value() && size < node->now.size()) {
+    *free_bytes_ += static_cast<int64_t>(node->now.size() - size);
   }
+  node->now.resize(size, '\0');
+  node->changes.push_back({0, size, true});
 }
 
 void TestFileSystem::Sync(Node* node) {
-  if (!node->sizes.empty()) node->durable.resize(node->now.size(), '\0');
-  for (const auto& [number, versions] : node->sectors) {
-    PutSector(number, SectorOf(node->now, number), &node->durable);
+  std::string kept;
+  uint64_t lost = 0, other = 0;
+  std::string misdirected;
+  if (node->misdirection.has_value() && !node->changes.empty()) {
+    std::set<uint64_t> sectors;
+    for (const Change& change : node->changes) {
+      if (change.resize || change.size == 0) continue;
+      for (uint64_t s = change.offset / kSector; s < SectorsOf(change.offset + change.size); ++s) {
+        sectors.insert(s);
+      }
+    }
+    if (!sectors.empty()) {
+      lost = *std::next(sectors.begin(), node->misdirection->pick % sectors.size());
+      other = lost + static_cast<uint64_t>(node->misdirection->distance);
+      kept = SectorOf(node->durable, lost);
+      misdirected = SectorOf(node->now, lost);
+      node->misdirection.reset();
+    }
   }
-  node->sectors.clear();
-  node->sizes.clear();
+  size_t at = 0;
+  for (const Change& change : node->changes) {
+    if (change.resize) {
+      node->durable.resize(change.size, '\0');
+      continue;
+    }
+    if (change.offset < node->durable.size()) {
+      const size_t size = std::min<size_t>(change.size, node->durable.size() - change.offset);
+      absl::string_view(node->data)
+          .substr(at, size)
+          .copy(node->durable.data() + change.offset, size);
+    }
+    at += change.size;
+  }
+  if (!misdirected.empty() && other * kSector < node->durable.size()) {
+    PutSector(lost, kept, &node->durable);
+    PutSector(other, misdirected, &node->durable);
+  }
+  node->changes.clear();
+  node->data.clear();
+  if (node->forgotten) node->forgotten = node->durable != node->now;
 }
 
 // The pages are clean, still read as written, and never reach the disk.
 void TestFileSystem::Forget(Node* node) {
-  node->sectors.clear();
-  node->sizes.clear();
+  node->forgotten = node->forgotten || !node->changes.empty();
+  node->changes.clear();
+  node->data.clear();
 }
 
+// Each sector in one of the states it has had since the last sync, and one of the sizes. What was
+// cut off comes back as zeros, also where a sector was cut in the middle.
 void TestFileSystem::CrashNode(Node* node, const Choice& choose) {
-  const uint32_t size_choice = choose(static_cast<uint32_t>(node->sizes.size() + 1));
-  if (size_choice > 0) node->durable.resize(node->sizes[size_choice - 1], '\0');
-  for (const auto& [number, versions] : node->sectors) {
+  if (node->changes.empty()) {
+    if (node->now != node->durable) node->now = node->durable;
+    node->forgotten = false;
+    return;
+  }
+  std::string content = node->durable;
+  std::vector<uint64_t> sizes;
+  std::map<uint64_t, std::vector<std::string>> sectors;
+  size_t at = 0;
+  for (const Change& change : node->changes) {
+    if (change.resize) {
+      const uint64_t before = content.size();
+      content.resize(change.size, '\0');
+      sizes.push_back(change.size);
+      for (uint64_t s = change.size / kSector; s * kSector < before; ++s) {
+        sectors[s].push_back(SectorOf(content, s));
+      }
+      continue;
+    }
+    const absl::string_view data = absl::string_view(node->data).substr(at, change.size);
+    at += change.size;
+    if (change.offset + data.size() > content.size()) {
+      content.resize(change.offset + data.size(), '\0');
+    }
+    data.copy(content.data() + change.offset, data.size());
+    for (uint64_t s = change.offset / kSector; s < SectorsOf(change.offset + data.size()); ++s) {
+      sectors[s].push_back(SectorOf(content, s));
+    }
+  }
+  if (!sizes.empty()) {
+    const uint32_t choice = choose(static_cast<uint32_t>(sizes.size() + 1));
+    if (choice > 0) node->durable.resize(sizes[choice - 1], '\0');
+  }
+  for (const auto& [number, versions] : sectors) {
     const uint32_t choice = choose(static_cast<uint32_t>(versions.size() + 1));
     if (choice > 0) PutSector(number, versions[choice - 1], &node->durable);
   }
   node->now = node->durable;
-  node->sectors.clear();
-  node->sizes.clear();
+  node->changes.clear();
+  node->data.clear();
+  node->forgotten = false;
 }
 
 }  // namespace triad::storage

@@ -4,8 +4,11 @@
 // A write reaches the disk by sectors of 512 bytes, each of which survives a crash in any of the
 // states it has had since the last sync. A created, renamed or removed name survives only a
 // SyncDirectory. A failed sync drops what it should have written and calls it clean, as Linux does
-// (Rebello et al., ATC'20). What it does not model: directories (any path may be used),
-// permissions.
+// (Rebello et al., ATC'20). What it does not model: directories (any path may be used; a directory
+// is there when something is in it), permissions.
+//
+// The simulator writes to it a million times: a write costs its bytes, and so does the sync that
+// covers it; what a sector has been is worked out only when the power fails.
 //
 // Not thread-safe. Deterministic: chance comes from the caller.
 #pragma once
@@ -60,6 +63,16 @@ class TestFileSystem final : public FileSystem {
   // Operation `number` returns `error`. A write does its first half; a sync loses what was
   // unsynced.
   void FailAt(uint64_t number, absl::Status error);
+  // Files may grow by this many bytes together, then RESOURCE_EXHAUSTED; what is cut off or removed
+  // is free again. nullopt: no end to it.
+  void SetFreeBytes(std::optional<int64_t> bytes) { free_bytes_ = bytes; }
+  std::optional<int64_t> free_bytes() const { return free_bytes_; }
+  // At the next sync of `path` the disk writes one sector of those it should (`pick` modulo their
+  // number) `distance` sectors away from its place, if the file reaches that far; at its own place
+  // nothing changes. It is seen after the next Crash: until then the memory has what was written.
+  void MisdirectNextSync(const std::string& path, uint32_t pick, int64_t distance);
+  // Turns one bit around, in memory and on the disk; bit 0 is the lowest of byte 0.
+  void FlipBit(const std::string& path, uint64_t bit);
   // From now on the file cannot be read: a bad sector.
   void FailReads(const std::string& path) { unreadable_.insert(path); }
   // The power is back: of everything unsynced, `choose` says which state is left. Open files are
@@ -76,20 +89,36 @@ class TestFileSystem final : public FileSystem {
   // Puts `content` there as if it had always been so; nullopt removes the file.
   void Damage(const std::string& path, std::optional<std::string> content);
 
-  // What was done, without failed and refused operations' effects but with their entries.
+  // From now on operations() has them all.
+  void RecordOperations();
+  // What was done since construction, without failed and refused operations' effects but with their
+  // entries; empty ones for those before RecordOperations.
   const std::vector<Operation>& operations() const { return operations_; }
-  uint64_t operation_count() const { return operations_.size(); }
+  uint64_t operation_count() const { return operation_count_; }
   bool stopped() const { return stopped_; }
 
  private:
   friend class TestFile;
 
+  // One write or change of size since the last sync; the data of all writes stand behind one
+  // another in Node::data.
+  struct Change {
+    uint64_t offset = 0;
+    uint64_t size = 0;
+    bool resize = false;  // to `size`
+  };
+  struct Misdirection {
+    uint32_t pick = 0;
+    int64_t distance = 0;
+  };
   struct Node {
     std::string now;
     std::string durable;
-    // By number: the contents since the last sync, oldest first.
-    std::map<uint64_t, std::vector<std::string>> sectors;
-    std::vector<uint64_t> sizes;
+    std::vector<Change> changes;
+    std::string data;
+    // A sync has failed: memory and disk differ in sectors that count as clean.
+    bool forgotten = false;
+    std::optional<Misdirection> misdirection;
   };
   // An unsynced change of a directory: at `path` there is now `node`, or nothing.
   struct NameChange {
@@ -99,10 +128,12 @@ class TestFileSystem final : public FileSystem {
   };
   using Names = std::map<std::string, std::shared_ptr<Node>>;
 
-  absl::Status Begin(Operation operation);
+  absl::Status Begin(Operation::Kind kind, const std::string& path, uint64_t offset = 0,
+                     uint64_t size = 0);
   absl::Status Refusal() const;
+  absl::Status Grow(const Node& node, uint64_t size);
   static void Write(Node* node, uint64_t offset, absl::string_view data);
-  static void Resize(Node* node, uint64_t size);
+  void Resize(Node* node, uint64_t size);
   static void Sync(Node* node);
   static void Forget(Node* node);
   static void CrashNode(Node* node, const Choice& choose);
@@ -110,7 +141,10 @@ class TestFileSystem final : public FileSystem {
   Names names_;
   Names durable_names_;
   std::vector<NameChange> changes_;
+  bool recording_ = false;
   std::vector<Operation> operations_;
+  uint64_t operation_count_ = 0;
+  std::optional<int64_t> free_bytes_;
   std::optional<uint64_t> stop_at_;
   std::map<uint64_t, absl::Status> failures_;
   std::set<std::string> unreadable_;
