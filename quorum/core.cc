@@ -12,18 +12,18 @@ namespace triad::quorum {
 namespace {
 
 void CheckConfig(const Config& config) {
-  TRIAD_CHECK(config.voters.size() == 1 || config.voters.size() == 3,
-              absl::StrCat("a cluster has one or three voters, not ", config.voters.size()));
-  for (size_t i = 0; i < config.voters.size(); ++i) {
-    TRIAD_CHECK(config.voters[i] != Slot::kNone && ToInt(config.voters[i]) <= kSlotsMax,
-                "a voter is not one of the three SERVER lines");
+  TRIAD_CHECK(config.slots.size() == 1 || config.slots.size() == 3,
+              absl::StrCat("a cluster has one or three slots, not ", config.slots.size()));
+  for (size_t i = 0; i < config.slots.size(); ++i) {
+    TRIAD_CHECK(config.slots[i] != Slot::kNone && ToInt(config.slots[i]) <= kSlotsMax,
+                "a slot is not one of the three SERVER lines");
     for (size_t j = 0; j < i; ++j) {
-      TRIAD_CHECK(config.voters[i] != config.voters[j], "a voter is listed twice");
+      TRIAD_CHECK(config.slots[i] != config.slots[j], "a slot is listed twice");
     }
   }
   TRIAD_CHECK(
-      std::find(config.voters.begin(), config.voters.end(), config.self) != config.voters.end(),
-      "this node is not among the voters");
+      std::find(config.slots.begin(), config.slots.end(), config.self) != config.slots.end(),
+      "this node is not among the slots");
   TRIAD_CHECK(config.random != nullptr, "the core was given no source of chance");
   TRIAD_CHECK(config.heartbeat_ticks > 0, "heartbeat_ticks must be above 0");
   TRIAD_CHECK(config.election_min_ticks > config.heartbeat_ticks,
@@ -49,19 +49,24 @@ Core::Impl::Impl(Config config_in, Recovered recovered)
       hard_state_handed(recovered.hard_state),
       hard_state_durable(recovered.hard_state),
       log(recovered.snapshot_index, recovered.snapshot_term, std::move(recovered.entries),
-          recovered.applied),
+          recovered.ledger_missing ? recovered.snapshot_index : recovered.applied),
+      members_log(log.applied_index(), std::move(recovered.members)),
+      ledger_missing(recovered.ledger_missing),
       empty_payload(std::make_shared<const std::string>()) {
   CheckConfig(config);
   TRIAD_CHECK(hard_state.term >= log.last_term(),
               absl::StrCat("the log has entries of term ", log.last_term().value(),
                            ", but the stored term is ", hard_state.term.value(),
                            ": term and vote were lost"));
-  for (Slot slot : config.voters) {
+  for (Index index = log.applied_index() + 1; index <= log.last_index(); ++index) {
+    NoteMembers(log.At(index));
+  }
+  for (Slot slot : config.slots) {
     if (slot != config.self) peers.push_back(slot);
   }
   std::sort(peers.begin(), peers.end());
   DrawElectionTimeout();
-  if (peers.empty()) Campaign();  // nobody to wait for
+  if (IsSoleVoter()) Campaign();  // nobody to wait for
 }
 
 bool Core::Impl::IsPeer(Slot slot) const {
@@ -122,6 +127,11 @@ bool Core::Impl::MeetTerms(const Message& message) {
 
 void Core::Impl::Step(Message message) {
   if (message.to != config.self || !IsPeer(message.from) || !IsWellFormed(message)) return;
+  // Who is no member has nothing to answer; but a node that is behind may not know yet that who
+  // asks is one.
+  const bool is_answer = std::holds_alternative<VoteResponse>(message.body) ||
+                         std::holds_alternative<AppendResponse>(message.body);
+  if (is_answer && members().Find(message.from) == nullptr) return;
   heard_at[static_cast<size_t>(ToInt(message.from))] = now_ticks;
   if (!MeetTerms(message)) return;
   std::visit(
@@ -153,7 +163,8 @@ void Core::Impl::Tick() {
 
 bool Core::Impl::HasReady() const {
   if (!send_now.empty() || !send_after_write.empty() || !reads_done.empty() || log.HasUnsaved() ||
-      log.HasApplicable() || hard_state != hard_state_handed) {
+      new_start.has_value() || (log.HasApplicable() && !ledger_missing) ||
+      hard_state != hard_state_handed) {
     return true;
   }
   const auto* leader = std::get_if<LeaderState>(&state);
@@ -171,18 +182,21 @@ Ready Core::Impl::TakeReady() {
     ConfirmReads(*leader);
     for (Progress& progress : leader->followers) SendAppends(progress);
   }
+  log.CheckOrder();
   Ready ready;
   ready.send_now = std::exchange(send_now, {});
   const bool has_entries = log.HasUnsaved();
-  if (has_entries || hard_state != hard_state_handed) ready.write_id = ++write_id;
+  if (has_entries || new_start.has_value() || hard_state != hard_state_handed)
+    ready.write_id = ++write_id;
   if (hard_state != hard_state_handed) {
     ready.hard_state = hard_state;
     hard_state_handed = hard_state;
     hard_state_writes.push_back({write_id, hard_state});
   }
+  ready.start = std::exchange(new_start, std::nullopt);
   if (has_entries) ready.entries = log.TakeUnsaved(write_id);
   ready.send_after_write = std::exchange(send_after_write, {});
-  ready.committed = log.TakeApplicable();
+  if (!ledger_missing) ready.committed = log.TakeApplicable();
   ready.reads = std::exchange(reads_done, {});
   return ready;
 }
@@ -227,6 +241,21 @@ absl::Status Core::TransferLeadership(Slot to) {
 void Core::StoodStill() {
   impl_->StoodStill();
 }
+void Core::SetDiskStuck(bool stuck) {
+  impl_->SetDiskStuck(stuck);
+}
+absl::StatusOr<Core::Position> Core::ProposeMembers(std::shared_ptr<const std::string> payload) {
+  return impl_->ProposeMembers(std::move(payload));
+}
+void Core::Compact(Index upto) {
+  impl_->Compact(upto);
+}
+void Core::InstallSnapshot(Index index, Term term, Members members) {
+  impl_->InstallSnapshot(index, term, std::move(members));
+}
+void Core::CheckInvariants() const {
+  impl_->CheckInvariants();
+}
 bool Core::HasReady() const {
   return impl_->HasReady();
 }
@@ -258,6 +287,27 @@ Index Core::commit_index() const {
 }
 Index Core::last_index() const {
   return impl_->log.last_index();
+}
+Index Core::applied_index() const {
+  return impl_->log.applied_index();
+}
+Index Core::snapshot_index() const {
+  return impl_->log.snapshot_index();
+}
+const Members& Core::members() const {
+  return impl_->members();
+}
+Index Core::members_index() const {
+  return impl_->members_log.index();
+}
+bool Core::members_committed() const {
+  return impl_->members_log.index() <= impl_->log.commit_index();
+}
+bool Core::CaughtUp(Slot peer) const {
+  return impl_->CaughtUp(peer);
+}
+Slot Core::snapshot_source() const {
+  return impl_->SnapshotSource();
 }
 Index Core::durable_index() const {
   return impl_->log.durable_index();

@@ -1,5 +1,6 @@
 // The quorum log's protocol: Raft (Ongaro & Ousterhout 2014; thesis = Ongaro's dissertation) for
-// one or three voters, as one deterministic object.
+// a cluster of one or three slots, as one deterministic object. Who votes is in the log itself:
+// see members.h.
 //
 // Not thread-safe: one caller at a time. It has no thread, clock, socket, file or randomness of its
 // own: time is the number of Tick() calls, randomness is handed in, and every effect it wants is in
@@ -22,6 +23,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "quorum/members.h"
 #include "quorum/message.h"
 #include "quorum/types.h"
 
@@ -31,7 +33,9 @@ enum class Role : uint8_t { kFollower, kPreCandidate, kCandidate, kLeader };
 
 struct Config {
   Slot self = Slot::kNone;
-  std::vector<Slot> voters;  // one or three, `self` among them
+  // This node's own. It stands for election only where the members in force name it as a voter.
+  std::string incarnation;
+  std::vector<Slot> slots;  // of the cluster: whom it may speak to; one or three, `self` among them
   // All in ticks. Silence of the leader is noticed after election_min .. election_min +
   // election_spread (drawn anew for each attempt); a leader that has not heard a majority for
   // election_min steps down.
@@ -52,6 +56,14 @@ struct Recovered {
   Term snapshot_term;
   std::vector<Entry> entries;
   Index applied;  // what the ledger holds already; committed by definition
+  // In force at `applied`: the ledger's, or those of the birth. Changes in `entries` behind it
+  // count on top. Empty: not known, so nobody votes yet (a newcomer, until the leader has sent the
+  // log).
+  Members members;
+  // There is no ledger for this log: `applied` means nothing, nothing is handed out and this node
+  // does not stand for election until InstallSnapshot. It votes and acknowledges, for its log is
+  // whole.
+  bool ledger_missing = false;
 };
 
 // Identifies a confirmed read: the ledger's state at or after `index` is as new as the moment
@@ -68,10 +80,13 @@ struct Ready {
   // works in parallel
   //    with the followers', thesis 10.2.1), pre-vote requests.
   std::vector<Message> send_now;
-  // 2. Term and vote, then entries: written in this order in one batch, with one sync.
-  // entries[0].index may be at or
+  // 2. Term and vote, then the log's new start, then entries: written in this order under one id,
+  // with one sync behind all. entries[0].index may be at or
   //    below what was written before: the log is cut there first.
   std::optional<HardState> hard_state;
+  // Where the log holds `start.index` with `start.term`, what follows it stays; else everything in
+  // it goes, and the next entry is start.index + 1.
+  std::optional<LogStart> start;
   std::vector<Entry> entries;
   // Names that write; 0 when there is nothing to write. Writes are done in order of their ids; when
   // the sync that covers one has returned, Advance(write_id) says so. Several may be gathered under
@@ -126,14 +141,49 @@ class Core {
   // later is taken for a sign of life and costs a whole election timeout.
   void LinkDown(Slot peer);
 
-  // Hands the lead to `to` (kNone: the voter with the longest log). FAILED_PRECONDITION when not
-  // the leader or there is none to hand to. Proposals are refused until it has worked, or for one
-  // election timeout.
+  // Hands the lead to `to` (kNone: the voter with the longest log), never to a learner.
+  // FAILED_PRECONDITION when not the leader or there is none to hand to. Proposals are refused
+  // until it has worked, or for one election timeout.
   absl::Status TransferLeadership(Slot to);
 
   // The node knows that its disk or its loop stood still longer than an election timeout: a leader
   // gives up the lead, a follower waits a whole timeout anew.
   void StoodStill();
+
+  // This node's own disk hangs (true), or answers again (false). Until it answers a leader has
+  // given up the lead, handing it over where it can, and nobody here stands for election; then a
+  // whole election timeout is waited anew (quorum-notes B.6).
+  void SetDiskStuck(bool stuck);
+
+  // Leader: appends one entry EntryKind::kMembers (see members.h for what it may say and when);
+  // `payload` is a v1::LogRecord with a v1::Members. It is in force at once. FAILED_PRECONDITION:
+  // not the leader, no entry of its own term is committed yet, another change is not committed yet,
+  // the lead is being handed over, or the learner to promote has not caught up. INVALID_ARGUMENT:
+  // unreadable, not one allowed step, or it would replace this node itself. RESOURCE_EXHAUSTED as
+  // for Propose.
+  absl::StatusOr<Position> ProposeMembers(std::shared_ptr<const std::string> payload);
+  // In force: by the newest members entry in the log, committed or not.
+  const Members& members() const;
+  // The entry they came with; for the oldest known ones, one at or behind it.
+  Index members_index() const;
+  bool members_committed() const;
+  // Leader: `peer` holds all that was committed when the newest round of heartbeats began. FALSE
+  // for everybody when this node does not lead, or has not committed in its term.
+  bool CaughtUp(Slot peer) const;
+
+  // Entries up to `upto` are not needed any more: the ledger holds them durably. They are
+  // forgotten, and the next Ready says where the log begins now. Aborts when `upto` is not applied
+  // yet; below the log's start it does nothing.
+  void Compact(Index upto);
+  // The leader whose log begins behind what this node has: a snapshot must be fetched, from it or
+  // from anybody. kNone: none is needed, or no leader is known.
+  Slot snapshot_source() const;
+  // The ledger is now that of a snapshot at `index` (an entry of `term`), with `members` in force
+  // there, and its rows are durable. Entries behind it stay when the log holds that very entry; the
+  // next Ready carries `start` and goes on behind it. Call it when every Ready was taken, and only
+  // with an index above applied_index() (not below, while the ledger is missing): a ledger that
+  // would go back aborts, and so does a snapshot that contradicts what is committed here.
+  void InstallSnapshot(Index index, Term term, Members members);
 
   bool HasReady() const;
   Ready TakeReady();
@@ -146,6 +196,8 @@ class Core {
   Slot leader() const;  // kNone: none known
   Index commit_index() const;
   Index last_index() const;
+  Index applied_index() const;   // handed out in Ready::committed, or jumped over by a snapshot
+  Index snapshot_index() const;  // where the log in memory begins
   Index durable_index() const;
   // The leader has committed an entry of its own term (before that it may not answer reads nor
   // propose expiries).
@@ -155,8 +207,10 @@ class Core {
   uint64_t ticks_since_heard(Slot peer) const;
   Index match_index(Slot peer) const;  // leader only, else 0
 
+  // For tests, after every step: walks through everything and aborts at what cannot be.
+  void CheckInvariants() const;
+
  private:
-  friend class CoreTestPeer;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

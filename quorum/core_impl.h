@@ -1,5 +1,6 @@
-// The inside of Core, shared by core.cc (inputs, time, Ready), election.cc (roles and votes) and
-// replication.cc (appends, commit, reads, handing over). Nobody else includes it but tests.
+// The inside of Core, shared by core.cc (inputs, time, Ready), election.cc (roles and votes),
+// replication.cc (appends, commit, reads, handing over), membership.cc (changes of members) and
+// snapshots.cc (compaction, jumps of the ledger). Nobody else includes it but tests.
 //
 // Not thread-safe. Two rules keep it honest:
 //   - a message that depends on what is written goes to send_after_write_, and the write of the
@@ -19,6 +20,7 @@
 
 #include "quorum/core.h"
 #include "quorum/log.h"
+#include "quorum/members.h"
 #include "quorum/progress.h"
 #include "quorum/reads.h"
 #include "quorum/votes.h"
@@ -27,6 +29,7 @@ namespace triad::quorum {
 
 struct FollowerState {
   Slot leader = Slot::kNone;
+  bool needs_snapshot = false;  // that leader's log begins behind what is held here
 };
 
 struct PreCandidateState {
@@ -46,6 +49,7 @@ struct LeaderState {
 
   std::vector<Progress> followers;  // in the order of slots
   Index noop;                       // the first entry of the term
+  Index commit_at_round;            // the commit index when the newest round began
   size_t uncommitted_cost = 0;      // of the entries above the commit index
   uint32_t heartbeat_elapsed = 0;
   Reads reads;
@@ -66,7 +70,8 @@ struct Core::Impl {
   void Advance(uint64_t done_id);
 
   bool IsPeer(Slot slot) const;
-  size_t Majority() const { return config.voters.size() / 2 + 1; }
+  const Members& members() const { return members_log.in_force(); }
+  size_t Majority() const { return members().Majority(); }
   Slot KnownLeader() const;
   uint32_t Random(uint32_t bound);
   void SendNow(Slot to, Term message_term, decltype(Message::body) body);
@@ -95,11 +100,36 @@ struct Core::Impl {
   void HandleTimeoutNow(const Message& message);
   void LinkDown(Slot peer);
   void StoodStill();
+  void SetDiskStuck(bool stuck);
+  // Whether this node may stand for election at all.
+  bool MayCampaign() const;
+  // A voter with nobody to wait for: it wins by its own vote.
+  bool IsSoleVoter() const { return IsVoter() && members().voters() == 1; }
+
+  // --- membership.cc
+  bool IsVoter() const;
+  // A members entry that is new in the log is in force.
+  void NoteMembers(const Entry& entry);
+  absl::StatusOr<Position> ProposeMembers(std::shared_ptr<const std::string> payload);
+  absl::Status MayChangeMembers(const LeaderState& leader) const;
+  bool CaughtUp(Slot peer) const;
+  void FollowMembers(LeaderState& leader, const Members& before);
+
+  // --- invariants.cc
+  void CheckInvariants() const;
+  void CheckLeader(const LeaderState& leader) const;
+
+  // --- snapshots.cc
+  void Compact(Index upto);
+  void InstallSnapshot(Index index, Term term, Members members);
+  Slot SnapshotSource() const;
 
   // --- replication.cc
   absl::StatusOr<Position> Propose(absl::Span<const std::shared_ptr<const std::string>> payloads);
   absl::Status RequestRead(uint64_t id);
   absl::Status TransferLeadership(Slot to);
+  // The voter with the longest log among those heard lately.
+  const Progress* BestSuccessor(const LeaderState& leader) const;
   void TickLeader(LeaderState& leader);
   void CheckQuorum(const LeaderState& leader);
   void BeginRound(LeaderState& leader);
@@ -114,6 +144,7 @@ struct Core::Impl {
   void MaybeCommit(LeaderState& leader);
   bool LeadsConfirmed(const LeaderState& leader) const { return log.commit_index() >= leader.noop; }
   void MaybeHandOver(LeaderState& leader);
+  void AcceptEntries(Index prev, std::vector<Entry> entries);
   void HandleAppendRequest(Message& message, AppendRequest& request);
   void HandleAppendResponse(const Message& message, const AppendResponse& response);
 
@@ -123,7 +154,7 @@ struct Core::Impl {
   };
 
   Config config;
-  std::vector<Slot> peers;  // the other voters, in the order of slots
+  std::vector<Slot> peers;  // the other slots, in order
 
   HardState hard_state;          // what holds now
   HardState hard_state_handed;   // what storage was given last
@@ -132,6 +163,10 @@ struct Core::Impl {
   uint64_t write_id = 0;  // the last one given out
 
   Log log;
+  MembersLog members_log;
+  bool ledger_missing = false;
+  bool disk_stuck = false;
+  std::optional<LogStart> new_start;  // for the next Ready
   std::variant<FollowerState, PreCandidateState, CandidateState, LeaderState> state;
   // Never reset, so that no round is used twice, whatever the terms.
   Round round;

@@ -254,15 +254,13 @@ TEST(CoreElection, ABrokenStreamOfTheLeaderEndsTheLeaseAndStartsAnElection) {
 }
 
 TEST(CoreElection, TheSurvivorsStaggerAfterABrokenStream) {
-  Config config;
-  config.self = Slot::k1;
-  config.voters = {Slot::k1, Slot::k2, Slot::k3};
+  Config config = MakeConfig();
   uint32_t retry_spread = 0;
   config.random = [&](uint32_t bound) {
     retry_spread = bound;
     return bound - 1;
   };
-  Core core(config, At(1));
+  Core core(config, WithMembers(At(1)));
   core.Step(AppendFrom(Slot::k2, 1, 0, 0));
   core.LinkDown(Slot::k2);
   EXPECT_EQ(retry_spread, config.retry_spread_ticks + 1);
@@ -295,11 +293,9 @@ TEST(CoreElection, OfTwoThatAskAtOnceTheShorterLogMakesWay) {
 }
 
 TEST(CoreElection, AStreamThatComesBackEndsTheHurry) {
-  Config config;
-  config.self = Slot::k1;
-  config.voters = {Slot::k1, Slot::k2, Slot::k3};
+  Config config = MakeConfig();
   config.random = [](uint32_t bound) { return bound - 1; };
-  Core core(config, At(1));
+  Core core(config, WithMembers(At(1)));
   core.Step(AppendFrom(Slot::k2, 1, 0, 0));
   core.LinkDown(Slot::k2);
   core.Step(AppendFrom(Slot::k2, 1, 0, 0));
@@ -321,11 +317,9 @@ TEST(CoreElection, AnElectionWithoutAnswersIsTriedAgainSoonAndThenMoreSlowly) {
 }
 
 TEST(CoreElection, ACandidateThatKeepsLosingBacksOffToTheOrdinaryTimeout) {
-  Config config;
-  config.self = Slot::k1;
-  config.voters = {Slot::k1, Slot::k2, Slot::k3};
+  Config config = MakeConfig();
   config.random = [](uint32_t bound) { return bound - 1; };
-  Core core(config, At(1));
+  Core core(config, WithMembers(At(1)));
   uint64_t last = 0;
   uint64_t gap = 0;
   for (uint64_t tick = 1; tick <= 2000; ++tick) {
@@ -502,11 +496,9 @@ TEST(CoreRestart, OnlyWhatTheLedgerLacksIsApplied) {
 }
 
 TEST(CoreRestart, ALogThatStartsAfterACompactionTakesAppends) {
-  Recovered recovered{{Term(3), Slot::kNone}, Index(10), Term(2), {MakeEntry(11, 3)}, Index(10)};
-  Config config;
-  config.self = Slot::k1;
-  config.voters = {Slot::k1, Slot::k2, Slot::k3};
-  config.random = [](uint32_t) { return 0u; };
+  Recovered recovered = CompactedAt(10, 2, 3);
+  recovered.entries = {MakeEntry(11, 3)};
+  Config config = MakeConfig();
   Core core(config, recovered);
   core.Step(AppendFrom(Slot::k2, 3, 10, 2, {MakeEntry(11, 3), MakeEntry(12, 3)}, 11));
   core.Step(AppendFrom(Slot::k2, 3, 4, 1, {MakeEntry(5, 1)}, 11));
@@ -520,7 +512,7 @@ TEST(CoreRestart, ALogThatStartsAfterACompactionTakesAppends) {
 }
 
 TEST(CoreRestart, AFollowerThatNeedsCompactedEntriesIsLeftWaitingWithoutSpinning) {
-  TestNode node({{Term(3), Slot::kNone}, Index(10), Term(2), {}, Index(10)}, Slot::k1);
+  TestNode node(CompactedAt(10, 2, 3));
   node.Lead();
   node.Step(RefusalFrom(Slot::k2, 4, 10, 3, 1));
   EXPECT_FALSE(node->HasReady());

@@ -28,7 +28,7 @@ void Core::Impl::BecomeFollower(Term new_term, Slot leader) {
 }
 
 void Core::Impl::BecomePreCandidate() {
-  PreCandidateState next{Votes(config.voters.size())};
+  PreCandidateState next{Votes(members().voters())};
   next.votes.Record(config.self, true);
   state = next;
   AskForVotes(/*pre_vote=*/true, /*leadership_transfer=*/false);
@@ -37,7 +37,7 @@ void Core::Impl::BecomePreCandidate() {
 void Core::Impl::BecomeCandidate(bool leadership_transfer) {
   TRIAD_CHECK(!std::holds_alternative<LeaderState>(state), "a leader stood for election");
   hard_state = {hard_state.term + 1, config.self};
-  state = CandidateState{Votes(config.voters.size())};
+  state = CandidateState{Votes(members().voters())};
   // A majority is there and willing, so no hurry: two syncs lie ahead. A refusal hurries.
   election_elapsed = 0;
   DrawElectionTimeout();
@@ -50,9 +50,12 @@ void Core::Impl::BecomeLeader() {
               "a candidate won by a vote for itself that its own disk may forget");
   LeaderState leader;
   const Index next = log.last_index() + 1;
-  for (Slot peer : peers) leader.followers.emplace_back(peer, next, now_ticks);
-  leader.noop = next;
   ++round;  // above 0, and above all rounds of earlier leads
+  for (const Member& member : members().list) {
+    if (member.slot == config.self) continue;
+    leader.followers.emplace_back(member.slot, next, now_ticks, member.voter, round);
+  }
+  leader.noop = next;
   log.Append({hard_state.term, next, EntryKind::kNoop, empty_payload});
   for (Index index = log.commit_index() + 1; index <= next; ++index) {
     leader.uncommitted_cost += EntryCost(log.At(index));
@@ -63,19 +66,25 @@ void Core::Impl::BecomeLeader() {
 
 // One more try: ask first whether it could succeed, so that a node that cannot win disturbs nobody.
 void Core::Impl::Campaign() {
-  if (peers.empty() && std::holds_alternative<CandidateState>(state)) {
-    // Nobody can beat a lone voter: it has won as soon as its vote is durable.
-    election_elapsed = 0;
+  election_elapsed = 0;
+  if (!MayCampaign()) {
+    state = FollowerState{};  // there is no leader, but it is for others to stand
+    DrawElectionTimeout();
     return;
   }
+  // Nobody can beat a lone voter: it has won as soon as its vote is durable.
+  if (IsSoleVoter() && std::holds_alternative<CandidateState>(state)) return;
   ++attempts;
-  election_elapsed = 0;
   DrawRetry();
-  if (peers.empty()) {
+  if (IsSoleVoter()) {
     BecomeCandidate(/*leadership_transfer=*/false);
   } else {
     BecomePreCandidate();
   }
+}
+
+bool Core::Impl::MayCampaign() const {
+  return IsVoter() && !ledger_missing && !disk_stuck;
 }
 
 void Core::Impl::CountOwnVote() {
@@ -136,6 +145,7 @@ uint32_t Core::Impl::RetrySpread() const {
 void Core::Impl::AskForVotes(bool pre_vote, bool leadership_transfer) {
   const VoteRequest request{pre_vote, leadership_transfer, log.last_index(), log.last_term()};
   for (Slot peer : peers) {
+    if (!members().IsVoter(peer)) continue;
     if (pre_vote) {
       SendNow(peer, hard_state.term + 1, request);
     } else {
@@ -180,6 +190,7 @@ void Core::Impl::MakeWay(Slot other, const VoteRequest& request) {
 }
 
 void Core::Impl::HandleVoteResponse(const Message& message, const VoteResponse& response) {
+  if (!members().IsVoter(message.from)) return;
   if (response.pre_vote) {
     auto* pre_candidate = std::get_if<PreCandidateState>(&state);
     if (pre_candidate == nullptr) return;
@@ -200,7 +211,7 @@ void Core::Impl::HandleVoteResponse(const Message& message, const VoteResponse& 
 void Core::Impl::HandleTimeoutNow(const Message& message) {
   const auto* follower = std::get_if<FollowerState>(&state);
   const bool standing = std::holds_alternative<PreCandidateState>(state);
-  if (follower == nullptr && !standing) return;
+  if ((follower == nullptr && !standing) || !MayCampaign()) return;
   if (follower != nullptr && follower->leader != Slot::kNone && follower->leader != message.from) {
     return;
   }
@@ -213,7 +224,9 @@ void Core::Impl::LinkDown(Slot peer) {
   if (auto* leader = std::get_if<LeaderState>(&state)) {
     Progress* progress = leader->Find(peer);
     // What was in flight on the stream is lost; nothing gets through before it is dialled again.
-    if (progress->state() == Progress::State::kReplicate) progress->BecomeProbe(/*paused=*/true);
+    if (progress != nullptr && progress->state() == Progress::State::kReplicate) {
+      progress->BecomeProbe(/*paused=*/true);
+    }
     return;
   }
   auto* follower = std::get_if<FollowerState>(&state);
@@ -229,7 +242,25 @@ void Core::Impl::StoodStill() {
   BecomeFollower(hard_state.term, Slot::kNone);
   election_elapsed = 0;
   DrawElectionTimeout();
-  if (peers.empty()) Campaign();
+  if (IsSoleVoter()) Campaign();
+}
+
+void Core::Impl::SetDiskStuck(bool stuck) {
+  if (stuck == disk_stuck) return;
+  disk_stuck = stuck;
+  if (stuck) {
+    // The word to the best of the others needs no disk: its term is durable since this node leads.
+    if (const auto* leader = std::get_if<LeaderState>(&state)) {
+      const Progress* best = BestSuccessor(*leader);
+      if (best != nullptr) SendNow(best->slot(), hard_state.term, TimeoutNow{});
+    }
+    if (!std::holds_alternative<FollowerState>(state)) BecomeFollower(hard_state.term, Slot::kNone);
+    return;
+  }
+  attempts = 0;
+  election_elapsed = 0;
+  DrawElectionTimeout();
+  if (IsSoleVoter()) Campaign();
 }
 
 }  // namespace triad::quorum

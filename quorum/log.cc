@@ -77,7 +77,7 @@ void Log::Append(Entry entry) {
   entries_.push_back(std::move(entry));
 }
 
-void Log::AppendAfter(Index prev, std::vector<Entry> entries) {
+Index Log::AppendAfter(Index prev, std::vector<Entry> entries) {
   TRIAD_CHECK(prev <= last_index(), "entries were appended behind a hole");
   size_t known = 0;
   for (; known < entries.size(); ++known) {
@@ -99,6 +99,7 @@ void Log::AppendAfter(Index prev, std::vector<Entry> entries) {
   entries_.insert(entries_.end(),
                   std::make_move_iterator(entries.begin() + static_cast<ptrdiff_t>(known)),
                   std::make_move_iterator(entries.end()));
+  return known < entries.size() ? prev + known + 1 : last_index() + 1;
 }
 
 void Log::TruncateFrom(Index index) {
@@ -145,6 +146,51 @@ void Log::WriteDone(uint64_t write_id) {
     writes_.pop_front();
   }
   TRIAD_CHECK(durable_ <= saved_, "more is durable than was ever handed to storage");
+}
+
+void Log::CompactTo(Index index) {
+  if (index <= snapshot_index_) return;
+  TRIAD_CHECK(index <= applied_,
+              absl::StrCat("entries up to ", index.value(),
+                           " were to be forgotten, but the ledger holds ", applied_.value()));
+  snapshot_term_ = At(index).term;
+  entries_.erase(entries_.begin(),
+                 entries_.begin() + static_cast<ptrdiff_t>(index - snapshot_index_));
+  snapshot_index_ = index;
+}
+
+bool Log::JumpTo(Index index, Term term) {
+  TRIAD_CHECK(!HasUnsaved(), "the ledger jumped while entries waited to be handed to storage");
+  TRIAD_CHECK(index >= snapshot_index_, "the ledger jumped to before the start of the log");
+  const std::optional<Term> ours = TermAt(index);
+  TRIAD_CHECK(index > commit_ || ours == term,
+              absl::StrCat("a snapshot has another entry than the committed one at ", index.value(),
+                           ": a voter forgot what it had synced, or two nodes share "
+                           "an identity"));
+  const bool stays = ours == term;
+  if (stays) {
+    entries_.erase(entries_.begin(),
+                   entries_.begin() + static_cast<ptrdiff_t>(index - snapshot_index_));
+  } else {
+    entries_.clear();
+    writes_.clear();
+    saved_ = index;
+    durable_ = index;
+  }
+  snapshot_index_ = index;
+  snapshot_term_ = term;
+  // What the snapshot holds needs no sync of the entries: its rows are durable.
+  durable_ = std::max(durable_, index);
+  commit_ = std::max(commit_, index);
+  applied_ = index;
+  return stays;
+}
+
+void Log::CheckOrder() const {
+  TRIAD_CHECK(snapshot_index_ <= applied_ && applied_ <= commit_ && applied_ <= durable_,
+              "more is applied than is committed and durable");
+  TRIAD_CHECK(durable_ <= saved_ && saved_ <= last_index() && commit_ <= last_index(),
+              "more is durable, saved or committed than there is");
 }
 
 bool Log::HasApplicable() const {

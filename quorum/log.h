@@ -37,6 +37,7 @@ class Log {
   Index commit_index() const { return commit_; }
   Index durable_index() const { return durable_; }
   Index applied_index() const { return applied_; }
+  Index saved_index() const { return saved_; }
 
   // Empty for an index that was compacted away or is beyond the end. The snapshot's own index has
   // a term; so has 0 when nothing was compacted: term 0.
@@ -55,8 +56,9 @@ class Log {
   // Leader: appends behind the end.
   void Append(Entry entry);
   // Follower: `entries` follow `prev`, which matches. What is there already stays; from the first
-  // true conflict on the log is cut. Never cuts a committed entry: aborts.
-  void AppendAfter(Index prev, std::vector<Entry> entries);
+  // true conflict on the log is cut. Never cuts a committed entry: aborts. Returns the first index
+  // that is new, behind the end when all were there.
+  Index AppendAfter(Index prev, std::vector<Entry> entries);
   // Never goes back; `index` <= last_index().
   void CommitTo(Index index);
 
@@ -69,6 +71,17 @@ class Log {
   std::vector<Entry> TakeUnsaved(uint64_t write_id);
   // Every write up to `write_id` is synced.
   void WriteDone(uint64_t write_id);
+
+  // Entries up to `index` are forgotten. They are applied: else aborts.
+  void CompactTo(Index index);
+  // The ledger has jumped to `index`, which is above applied_index(), or not below it when it had
+  // nothing. The log begins behind it now; what follows stays if the log holds that entry with that
+  // term, else all of it goes. True: it stays. Aborts when something is unsaved, or when a
+  // committed entry is another.
+  bool JumpTo(Index index, Term term);
+
+  // The order at the top of this file; aborts when it is broken. Cheap.
+  void CheckOrder() const;
 
   bool HasApplicable() const;
   // The next entries that are committed and durable, each exactly once; at most

@@ -1,6 +1,7 @@
 #include "quorum/message.h"
 
 #include "quorum/limits.h"
+#include "quorum/members.h"
 
 namespace triad::quorum {
 namespace {
@@ -14,6 +15,7 @@ bool IsWellFormed(Term term, const AppendRequest& request) {
   if (!InRange(request.prev_index) || !InRange(request.commit) || !InRange(request.round)) {
     return false;
   }
+  if (request.log_start > request.prev_index) return false;  // nobody sends what it does not hold
   if (request.prev_term > term || request.entries.size() > kNumberMax) return false;
   if (request.prev_index == Index(0) && request.prev_term != Term(0)) return false;
   Index index = request.prev_index;
@@ -21,6 +23,7 @@ bool IsWellFormed(Term term, const AppendRequest& request) {
   for (const Entry& entry : request.entries) {
     if (entry.index != ++index || entry.term < last || entry.term > term) return false;
     if (entry.payload == nullptr || entry.bytes() > kEntryBytesMax) return false;
+    if (entry.kind == EntryKind::kMembers && !DecodeMembers(*entry.payload)) return false;
     last = entry.term;
   }
   return true;

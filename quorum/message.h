@@ -31,6 +31,9 @@ struct AppendRequest {
   std::vector<Entry> entries;
   Index commit;
   Round round;  // echoed; answers a read or a lease check that was asked before this was sent
+  // The leader's log begins behind this index. An append behind this very index that is refused
+  // means: what the follower needs is compacted away, it must fetch a snapshot.
+  Index log_start;
 };
 
 // The answer to an append of a lower term only tells the old leader our term: refused, all else 0.
@@ -56,7 +59,8 @@ struct Message {
 
 // Whether a message can be read at all: numbers up to kNumberMax, entries contiguous after
 // prev_index, their terms rising from prev_term to the message's, every payload there and within
-// kEntryBytesMax. The core drops what is not; a history that Raft does not allow is another matter.
+// kEntryBytesMax, members readable. The core drops what is not; a history that Raft does not allow
+// is another matter.
 bool IsWellFormed(const Message& message);
 
 }  // namespace triad::quorum

@@ -208,9 +208,7 @@ TEST(Paper52, ACandidateWithoutAMajorityStandsAgain) {
 // 5.2: "Raft uses randomized election timeouts to ensure that split votes are rare"; "Each
 // candidate restarts its randomized election timeout at the start of an election"
 TEST(Paper52, ElectionTimeoutsAreDrawnAnew) {
-  Config config;
-  config.self = Slot::k1;
-  config.voters = {Slot::k1, Slot::k2, Slot::k3};
+  Config config = MakeConfig();
   std::vector<uint32_t> bounds;
   uint32_t next = 0;
   config.random = [&](uint32_t bound) {
@@ -218,7 +216,7 @@ TEST(Paper52, ElectionTimeoutsAreDrawnAnew) {
     return next % bound;
   };
   next = 17;
-  Core core(config, At(1));
+  Core core(config, WithMembers(At(1)));
   EXPECT_THAT(bounds, ElementsAre(config.election_spread_ticks + 1));
   for (uint32_t i = 0; i + 1 < config.election_min_ticks + 17; ++i) core.Tick();
   EXPECT_EQ(core.role(), Role::kFollower);

@@ -7,8 +7,8 @@
 
 namespace triad::quorum {
 
-Progress::Progress(Slot slot, Index next, uint64_t now)
-    : slot_(slot), next_(next), heard_at_(now), moved_at_(now) {
+Progress::Progress(Slot slot, Index next, uint64_t now, bool is_voter, Round since)
+    : slot_(slot), is_voter_(is_voter), since_(since), next_(next), heard_at_(now), moved_at_(now) {
   TRIAD_CHECK(next_ > match_, "a follower's next entry must be behind what it holds");
 }
 

@@ -4,9 +4,9 @@
 //   probe      where the logs meet is unknown: one append at a time, then wait for its answer; each
 //              heartbeat asks again (with no entries), because any message may be lost
 //   replicate  they meet: pipelined appends, as many as the window holds
-//   snapshot   the follower needs entries that were compacted away. Nothing is sent but heartbeats,
-//              which ask whether it has reached the start of our log by other means. Sending
-//              snapshots comes with the next change; this state is its seam.
+//   snapshot   the follower needs entries that were compacted away. Nothing is sent but heartbeats
+//              behind the start of our log: refusing one tells it that it must fetch a snapshot,
+//              accepting one tells us that it has.
 //
 // Not thread-safe. It sends nothing: core asks it what may be sent and tells it what was.
 #pragma once
@@ -24,13 +24,16 @@ class Progress {
  public:
   enum class State : uint8_t { kProbe, kReplicate, kSnapshot };
 
-  // `next`: the first guess, one after the leader's own last entry. `now` in ticks.
-  Progress(Slot slot, Index next, uint64_t now);
+  // `next`: the first guess, one after the leader's own last entry. `now` in ticks. `since`: the
+  // first round that this follower is asked to answer.
+  Progress(Slot slot, Index next, uint64_t now, bool is_voter = true, Round since = Round());
 
   Slot slot() const { return slot_; }
   // A learner receives the log but its answers count for nothing: neither commits, nor reads, nor
-  // the lead itself. Nobody makes one yet.
+  // the lead itself.
   bool is_voter() const { return is_voter_; }
+  void BecomeVoter() { is_voter_ = true; }
+  Round since() const { return since_; }
   State state() const { return state_; }
   Index match() const { return match_; }
   Index next() const { return next_; }
@@ -80,7 +83,8 @@ class Progress {
   void ClearInflight();
 
   Slot slot_;
-  bool is_voter_ = true;
+  bool is_voter_;
+  Round since_;
   State state_ = State::kProbe;
   bool probe_sent_ = false;
   Index match_;

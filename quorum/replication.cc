@@ -87,17 +87,8 @@ absl::Status Core::Impl::TransferLeadership(Slot to) {
     return absl::FailedPreconditionError(absl::StrCat(
         "transfer: node ", ToInt(config.self), " does not lead term ", hard_state.term.value()));
   }
-  const Progress* target = nullptr;
-  for (const Progress& progress : leader->followers) {
-    if (!progress.is_voter()) continue;
-    if (to == Slot::kNone) {
-      // Who was silent for an election timeout would only cost that long again.
-      if (now_ticks - progress.heard_at() >= config.election_min_ticks) continue;
-      if (target == nullptr || progress.match() > target->match()) target = &progress;
-    } else if (progress.slot() == to) {
-      target = &progress;
-    }
-  }
+  const Progress* target = to == Slot::kNone ? BestSuccessor(*leader) : leader->Find(to);
+  if (target != nullptr && !target->is_voter()) target = nullptr;
   if (target == nullptr) {
     return absl::FailedPreconditionError(
         to == Slot::kNone
@@ -107,6 +98,17 @@ absl::Status Core::Impl::TransferLeadership(Slot to) {
   leader->transfer = {target->slot(), config.election_min_ticks};
   MaybeHandOver(*leader);
   return absl::OkStatus();
+}
+
+const Progress* Core::Impl::BestSuccessor(const LeaderState& leader) const {
+  const Progress* best = nullptr;
+  for (const Progress& progress : leader.followers) {
+    if (!progress.is_voter()) continue;
+    // Who was silent for an election timeout would only cost that long again.
+    if (now_ticks - progress.heard_at() >= config.election_min_ticks) continue;
+    if (best == nullptr || progress.match() > best->match()) best = &progress;
+  }
+  return best;
 }
 
 // The target must have everything before it stands (thesis 3.10); until then appends go on.
@@ -137,6 +139,7 @@ void Core::Impl::CheckQuorum(const LeaderState& leader) {
 void Core::Impl::BeginRound(LeaderState& leader) {
   ++round;
   leader.heartbeat_elapsed = 0;
+  leader.commit_at_round = log.commit_index();
   for (Progress& progress : leader.followers) progress.owes_heartbeat = true;
   // Before an entry of this term is committed the commit index may be behind what an earlier
   // leader has answered from (thesis 6.4): the reads stay for a later round.
@@ -219,7 +222,8 @@ void Core::Impl::SendAppend(const Progress& progress, Index prev, Index commit_k
   const std::optional<Term> prev_term = log.TermAt(prev);
   TRIAD_CHECK(prev_term.has_value(), "an append follows an entry that the leader does not hold");
   SendNow(progress.slot(), hard_state.term,
-          AppendRequest{prev, *prev_term, std::move(entries), commit_known, round});
+          AppendRequest{prev, *prev_term, std::move(entries), commit_known, round,
+                        log.snapshot_index()});
 }
 
 void Core::Impl::MaybeCommit(LeaderState& leader) {
@@ -235,6 +239,12 @@ void Core::Impl::MaybeCommit(LeaderState& leader) {
   log.CommitTo(index);
 }
 
+void Core::Impl::AcceptEntries(Index prev, std::vector<Entry> entries) {
+  const Index first_new = log.AppendAfter(prev, std::move(entries));
+  members_log.TruncateFrom(first_new);
+  for (Index index = first_new; index <= log.last_index(); ++index) NoteMembers(log.At(index));
+}
+
 void Core::Impl::HandleAppendRequest(Message& message, AppendRequest& request) {
   HearLeader(message.from);
   const Index prev = request.prev_index;
@@ -244,7 +254,8 @@ void Core::Impl::HandleAppendRequest(Message& message, AppendRequest& request) {
   // Below the start of our log everything is committed, so it is the leader's too.
   if (prev < log.snapshot_index() || prev_term == request.prev_term) {
     const Index last = prev + request.entries.size();
-    log.AppendAfter(prev, std::move(request.entries));
+    AcceptEntries(prev, std::move(request.entries));
+    std::get<FollowerState>(state).needs_snapshot = false;
     log.CommitTo(std::min(request.commit, last));
     response.accepted = true;
     response.match = last;
@@ -255,6 +266,8 @@ void Core::Impl::HandleAppendRequest(Message& message, AppendRequest& request) {
                                                         prev.value(),
                                                         ": a voter forgot what it had "
                                                         "synced, or two nodes share an identity"));
+    // The leader cannot go back any further.
+    if (prev == request.log_start) std::get<FollowerState>(state).needs_snapshot = true;
     response.match = prev;
     response.hint_index = log.LastIndexNotAbove(prev, request.prev_term);
     response.hint_term = log.TermAt(response.hint_index).value_or(Term(0));
@@ -269,6 +282,8 @@ void Core::Impl::HandleAppendResponse(const Message& message, const AppendRespon
   if (response.round == Round(0) || response.round > round) return;
   if (response.match > log.last_index()) return;  // about entries that never were
   Progress* progress = leader->Find(message.from);
+  // Before this follower's first round the slot may have been another incarnation's.
+  if (progress == nullptr || response.round < progress->since()) return;
   progress->Heard(response.round, now_ticks);
   if (response.accepted) {
     const bool moved = response.match > progress->match();

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "quorum/test_node.h"
 
 namespace triad::quorum {
 namespace {
@@ -304,13 +305,16 @@ void TestCluster::Start(Node& node) {
   node.seen_term = disk.hard_state.term;
   node.seen_commit = disk.ledger;
   node.seen_role = Role::kFollower;
-  Config config;
-  config.self = node.slot;
-  for (const Node& other : nodes_) config.voters.push_back(other.slot);
+  Config config = MakeConfig(node.slot, nodes_.size());
   config.random = [this](uint32_t bound) { return random_.Below(bound); };
-  node.core = std::make_unique<Core>(
-      std::move(config), Recovered{disk.hard_state, disk.snapshot_index, disk.snapshot_term,
-                                   disk.entries, disk.ledger});
+  Recovered recovered;
+  recovered.hard_state = disk.hard_state;
+  recovered.snapshot_index = disk.snapshot_index;
+  recovered.snapshot_term = disk.snapshot_term;
+  recovered.entries = disk.entries;
+  recovered.applied = disk.ledger;
+  recovered.members = MakeMembers(nodes_.size());
+  node.core = std::make_unique<Core>(std::move(config), std::move(recovered));
   if (keep_trace_) Note(absl::StrCat(ToInt(node.slot), " starts"));
   Schedule(1 + random_.Below(node.tick_interval),
            {.what = What::kTick, .node = node.slot, .life = node.life});

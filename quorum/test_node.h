@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "quorum/core.h"
+#include "triad/v1/command.pb.h"
 
 namespace triad::quorum {
 
@@ -24,6 +25,55 @@ inline std::vector<Entry> MakeLog(std::initializer_list<uint64_t> terms) {
   return entries;
 }
 
+// What each slot's first incarnation is called.
+inline std::string Incarnation(Slot slot, char life = 'a') {
+  return std::string(15, life) + static_cast<char>('0' + ToInt(slot));
+}
+
+// Slots 1 to `voters`, all in their first incarnation.
+inline Members MakeMembers(size_t voters = 3) {
+  Members members;
+  for (size_t i = 1; i <= voters; ++i) {
+    const Slot slot = static_cast<Slot>(i);
+    members.list.push_back({slot, Incarnation(slot), true});
+  }
+  return members;
+}
+
+// The payload of an entry that puts these in force.
+inline std::shared_ptr<const std::string> EncodeMembers(const Members& members) {
+  v1::LogRecord record;
+  auto* body = record.mutable_command()->mutable_members();
+  for (const Member& member : members.list) {
+    auto* node = body->add_nodes();
+    node->set_slot(static_cast<uint32_t>(ToInt(member.slot)));
+    node->set_incarnation(member.incarnation);
+    node->set_voter(member.voter);
+  }
+  return std::make_shared<const std::string>(record.SerializeAsString());
+}
+
+inline Entry MembersEntry(uint64_t index, uint64_t term, const Members& members) {
+  return {Term(term), Index(index), EntryKind::kMembers, EncodeMembers(members)};
+}
+
+// A cluster of one or three as it was born; chance is always 0.
+inline Config MakeConfig(Slot self = Slot::k1, size_t slots = 3) {
+  Config config;
+  config.self = self;
+  config.incarnation = Incarnation(self);
+  config.slots = {Slot::k1};
+  if (slots == 3) config.slots = {Slot::k1, Slot::k2, Slot::k3};
+  config.random = [](uint32_t) { return 0u; };
+  return config;
+}
+
+// Members that are not given are those of the birth.
+inline Recovered WithMembers(Recovered recovered, size_t voters = 3) {
+  if (recovered.members.list.empty()) recovered.members = MakeMembers(voters);
+  return recovered;
+}
+
 inline std::vector<uint64_t> TermsOf(const std::vector<Entry>& entries) {
   std::vector<uint64_t> terms;
   for (const Entry& entry : entries) terms.push_back(entry.term.value());
@@ -32,11 +82,15 @@ inline std::vector<uint64_t> TermsOf(const std::vector<Entry>& entries) {
 
 class TestNode {
  public:
+  // Members that are not given are those of the birth.
   explicit TestNode(Recovered recovered = {}, Slot self = Slot::k1, size_t voters = 3)
-      : core_(MakeConfig(self, voters), recovered),
+      : TestNode(MakeConfig(self, voters), WithMembers(std::move(recovered), voters)) {}
+  TestNode(Config config, Recovered recovered)
+      : core_(config, recovered),
         stored_(recovered.entries),
-        self_(self),
-        voters_(voters) {
+        start_{recovered.snapshot_index, recovered.snapshot_term},
+        self_(config.self),
+        voters_(config.slots.size()) {
     Settle();
   }
 
@@ -49,6 +103,7 @@ class TestNode {
       Ready ready = Take();
       Release(ready);
     }
+    core_.CheckInvariants();
   }
   // The next Ready; nothing is written yet. send_now is counted as sent, committed as applied.
   Ready Take() {
@@ -60,8 +115,9 @@ class TestNode {
   }
   // Writes and syncs it, and lets go what waits for that.
   void Release(Ready& ready) {
+    if (ready.start.has_value()) Begin(*ready.start);
     if (!ready.entries.empty()) {
-      stored_.resize(ready.entries.front().index.value() - 1);
+      stored_.resize(ready.entries.front().index - start_.index - 1);
       stored_.insert(stored_.end(), ready.entries.begin(), ready.entries.end());
     }
     Move(ready.send_after_write, sent_);
@@ -95,9 +151,10 @@ class TestNode {
     return bodies;
   }
   std::vector<Message> TakeMessages() { return std::exchange(sent_, {}); }
-  // All that was applied since the start, and the log on disk (from index 1).
+  // All that was applied since the start, and the log on disk (behind start()).
   const std::vector<Entry>& applied() const { return applied_; }
   const std::vector<Entry>& stored() const { return stored_; }
+  const LogStart& start() const { return start_; }
   std::vector<ReadState> TakeReads() { return std::exchange(reads_, {}); }
 
   // Passes the election timeout and wins with the vote of the next node; its no-op is not
@@ -127,24 +184,24 @@ class TestNode {
   }
 
  private:
+  // What storage does with Ready::start.
+  void Begin(LogStart start) {
+    const uint64_t gone = start.index - start_.index;
+    const bool held = gone == 0 || (gone <= stored_.size() && stored_[gone - 1].term == start.term);
+    const size_t erased = held ? gone : stored_.size();
+    stored_.erase(stored_.begin(), stored_.begin() + static_cast<ptrdiff_t>(erased));
+    start_ = start;
+  }
   template <typename T>
   static void Move(std::vector<T>& from, std::vector<T>& to) {
     to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
     from.clear();
   }
-  static Config MakeConfig(Slot self, size_t voters) {
-    Config config;
-    config.self = self;
-    config.voters = {Slot::k1};
-    if (voters == 3) config.voters = {Slot::k1, Slot::k2, Slot::k3};
-    config.random = [](uint32_t) { return 0u; };
-    return config;
-  }
-
   Core core_;
   std::vector<Message> sent_;
   std::vector<Entry> applied_;
   std::vector<Entry> stored_;
+  LogStart start_;
   std::vector<ReadState> reads_;
   Slot self_;
   size_t voters_;
@@ -153,16 +210,28 @@ class TestNode {
 // A node that was in `term` and holds `entries`, `applied` of them applied.
 inline Recovered At(uint64_t term, std::vector<Entry> entries = {}, uint64_t applied = 0,
                     Slot voted_for = Slot::kNone) {
-  return {{Term(term), voted_for}, Index(), Term(), std::move(entries), Index(applied)};
+  Recovered recovered;
+  recovered.hard_state = {Term(term), voted_for};
+  recovered.entries = std::move(entries);
+  recovered.applied = Index(applied);
+  return recovered;
+}
+
+// A node whose log begins behind an entry of `start_term`, with the ledger there.
+inline Recovered CompactedAt(uint64_t start, uint64_t start_term, uint64_t term) {
+  Recovered recovered = WithMembers(At(term));
+  recovered.snapshot_index = recovered.applied = Index(start);
+  recovered.snapshot_term = Term(start_term);
+  return recovered;
 }
 
 // Messages to node 1.
 inline Message AppendFrom(Slot from, uint64_t term, uint64_t prev, uint64_t prev_term,
                           std::vector<Entry> entries = {}, uint64_t commit = 0,
                           uint64_t round = 1) {
-  return {
-      from, Slot::k1, Term(term),
-      AppendRequest{Index(prev), Term(prev_term), std::move(entries), Index(commit), Round(round)}};
+  return {from, Slot::k1, Term(term),
+          AppendRequest{Index(prev), Term(prev_term), std::move(entries), Index(commit),
+                        Round(round), Index()}};
 }
 inline Message VoteFrom(Slot from, uint64_t term, uint64_t last_index, uint64_t last_term,
                         bool pre_vote = false, bool transfer = false) {

@@ -84,7 +84,14 @@ void Node::AfterHello() {
 void Node::StartCore() {
   quorum::Config config;
   config.self = config_.self;
-  for (const Server& server : config_.servers) config.voters.push_back(server.slot);
+  config.incarnation = membership_.identity().incarnation;
+  for (const Server& server : config_.servers) config.slots.push_back(server.slot);
+  // Until the log names others the members are those of the birth.
+  if (recovered_.members.list.empty()) {
+    for (const storage::Member& member : membership_.identity().members) {
+      recovered_.members.list.push_back({static_cast<Slot>(member.slot), member.incarnation, true});
+    }
+  }
   config.heartbeat_ticks = Ticks(config_.heartbeat_ms);
   config.election_min_ticks = Ticks(config_.election_timeout_ms);
   config.election_spread_ticks = config.election_min_ticks;

@@ -36,6 +36,7 @@ void Put(const quorum::AppendRequest& from, v1::QuorumMessage* to) {
   body->set_prev_term(from.prev_term.value());
   body->set_commit(from.commit.value());
   body->set_round(from.round.value());
+  body->set_log_start(from.log_start.value());
   body->mutable_entries()->Reserve(static_cast<int>(from.entries.size()));
   for (const Entry& entry : from.entries) {
     auto* wire = body->add_entries();
@@ -65,6 +66,7 @@ absl::StatusOr<quorum::AppendRequest> DecodeAppend(v1::AppendRequest* wire) {
   body.prev_term = Term(wire->prev_term());
   body.commit = Index(wire->commit());
   body.round = Round(wire->round());
+  body.log_start = Index(wire->log_start());
   body.entries.reserve(static_cast<size_t>(wire->entries_size()));
   Index expected = body.prev_index + 1;
   for (v1::LogEntry& entry : *wire->mutable_entries()) {
