@@ -86,6 +86,9 @@ class Node {
   const license::Ledger& ledger() const { return *ledger_; }
   quorum::Slot leader() const { return core_ ? core_->leader() : quorum::Slot::kNone; }
 
+  // For those who watch: nullptr before the cluster's birth.
+  const quorum::Core* core() const { return core_ ? &*core_ : nullptr; }
+
   // Stopping on purpose: clients are sent away and the lead is handed over first.
   void BeginStop();
   bool MayStop() const;

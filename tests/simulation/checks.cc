@@ -1,0 +1,365 @@
+#include "tests/simulation/checks.h"
+
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "tests/simulation/cluster.h"
+
+namespace triad::simulation {
+namespace {
+
+using quorum::Entry;
+using quorum::Index;
+using quorum::Slot;
+using quorum::Term;
+using Kind = license::LedgerEvent::Kind;
+
+// A digest is taken at every such index: often enough to name the place, seldom enough to be fast.
+constexpr uint64_t kDigestEvery = 4;
+
+license::Ledger::Limits LimitsOf(const Plan& plan) {
+  license::Ledger::Limits limits;
+  limits.sessions_max = plan.sessions_max;
+  return limits;
+}
+
+}  // namespace
+
+Checks::Checks(Cluster* cluster) : cluster_(cluster), ledger_(LimitsOf(cluster->plan())) {
+  for (const auto& [feature, total] : cluster->totals()) model_.SetTotal(feature, total);
+}
+
+void Checks::Fail(std::string what) {
+  cluster_->world().Fail(std::move(what));
+}
+
+size_t Checks::Majority() const {
+  return static_cast<size_t>(cluster_->plan().nodes) / 2 + 1;
+}
+
+// --- Nodes
+
+// What is found is what was synced, or that and the whole of what was being written.
+void Checks::OnRecovered(Host& host, const LogMirror& found) {
+  ++checked_;
+  const std::vector<LogMirror>& possible = host.disk().possible();
+  if (possible.empty()) return;  // the first start
+  const bool fits = std::any_of(possible.begin(), possible.end(), [&](const LogMirror& mirror) {
+    return mirror.last_index() == found.last_index() &&
+           mirror.TermAt(mirror.last_index()) == found.TermAt(found.last_index()) &&
+           mirror.hard_state == found.hard_state;
+  });
+  if (possible.size() > 1 && found.last_index() < possible.back().last_index()) {
+    cluster_->world().counters.Count(Branch::kUnsyncedLost);
+  }
+  if (!fits) {
+    Fail(absl::StrCat("rule 5: node ", host.slot(), " finds a log up to ",
+                      found.last_index().value(), " in term ", found.hard_state.term.value(),
+                      "; up to ", possible.front().last_index().value(), " in term ",
+                      possible.front().hard_state.term.value(), " was synced"));
+  }
+}
+
+void Checks::OnBoot(Host& host) {
+  Seen& seen = seen_[static_cast<size_t>(host.slot())];
+  const Term durable = host.disk().durable().hard_state.term;
+  if (durable < seen.durable_term) {
+    Fail(absl::StrCat("rule 3: the term on the disk of node ", host.slot(), " went back"));
+  }
+  const license::Ledger& ledger = host.node()->ledger();
+  if (ledger.applied().index > committed_.size()) {
+    Fail(absl::StrCat("node ", host.slot(), " starts with a ledger ahead of what was committed"));
+  }
+  seen = Seen();
+  seen.durable_term = durable;
+  seen.applied = ledger.applied();
+  seen.cluster_ms = ledger.cluster_ms();
+  CompareDigest(host);
+}
+
+void Checks::OnRefusal(Host& host) {
+  Fail(absl::StrCat("node ", host.slot(), " refuses to start: ", host.refusal()));
+}
+
+void Checks::OnFatal(Host& host, const std::string& reason) {
+  Fail(absl::StrCat("node ", host.slot(), " ends: ", reason));
+}
+
+void Checks::OnProcessEnd(Host& host) {
+  Seen& seen = seen_[static_cast<size_t>(host.slot())];
+  seen.durable_term = std::max(seen.durable_term, host.disk().durable().hard_state.term);
+}
+
+void Checks::OnTurn(Host& host) {
+  const quorum::Core* core = host.node()->core();
+  if (core == nullptr) return;
+  ++checked_;
+  World& world = cluster_->world();
+  Seen& seen = seen_[static_cast<size_t>(host.slot())];
+  const Term term = core->term();
+  const bool leads = core->role() == quorum::Role::kLeader;
+  if (term < seen.term) Fail(absl::StrCat("rule 3: the term of node ", host.slot(), " went back"));
+  if (core->commit_index() < seen.commit) {
+    Fail(absl::StrCat("rule 3: commit of node ", host.slot(), " went back"));
+  }
+  if (leads && (!seen.leads || term != seen.term)) {
+    const auto [it, first] = leaders_.emplace(term.value(), host.slot());
+    world.Note("leads", host.slot(), static_cast<int64_t>(term.value()));
+    if (first) world.counters.Count(Branch::kElection);
+    if (it->second != host.slot()) {
+      Fail(absl::StrCat("rule 1: nodes ", it->second, " and ", host.slot(), " lead in term ",
+                        term.value()));
+    }
+  }
+  if (seen.leads && !leads) world.counters.Count(Branch::kLeadLost);
+  seen.leads = leads;
+  seen.term = term;
+  seen.commit = core->commit_index();
+
+  const license::Ledger& ledger = host.node()->ledger();
+  const license::LogPosition applied = ledger.applied();
+  if (applied.index == seen.applied.index) return;
+  if (applied.index < seen.applied.index || applied.term < seen.applied.term) {
+    Fail(absl::StrCat("rule 3: node ", host.slot(), " applied ", applied.index, " after ",
+                      seen.applied.index));
+    return;
+  }
+  if (ledger.cluster_ms() < seen.cluster_ms) {
+    Fail(absl::StrCat("rule 3: cluster time went back on node ", host.slot()));
+  }
+  for (uint64_t index = seen.applied.index + 1; index <= applied.index && !world.failed();
+       ++index) {
+    OnApplied(host, index);
+  }
+  seen.applied = applied;
+  seen.cluster_ms = ledger.cluster_ms();
+  CompareDigest(host);
+}
+
+void Checks::OnApplied(Host& host, uint64_t index) {
+  const Entry* entry = host.disk().issued().At(Index(index));
+  if (entry == nullptr) {
+    Fail(absl::StrCat("node ", host.slot(), " applied ", index, ", which its log has not got"));
+    return;
+  }
+  if (index == committed_.size() + 1) {
+    Commit(host, *entry);
+    return;
+  }
+  const Committed& known = committed_[index - 1];
+  if (known.term != entry->term || known.kind != entry->kind || *known.payload != *entry->payload) {
+    Fail(absl::StrCat("rule 4: node ", host.slot(), " applied another entry at ", index,
+                      " than was applied elsewhere"));
+  }
+}
+
+void Checks::Commit(Host& host, const Entry& entry) {
+  World& world = cluster_->world();
+  world.Note("commit", host.slot(), static_cast<int64_t>(entry.index.value()),
+             static_cast<int64_t>(entry.term.value()));
+  size_t holders = 0;
+  for (int slot = 1; slot <= cluster_->plan().nodes; ++slot) {
+    const LogMirror& durable = cluster_->host(slot).disk().durable();
+    if (entry.index <= durable.start || durable.TermAt(entry.index) == entry.term) ++holders;
+  }
+  if (holders < Majority()) {
+    Fail(absl::StrCat("rule 5: entry ", entry.index.value(), " is applied on node ", host.slot(),
+                      ", and ", holders, " disks hold it"));
+  }
+  if (entry.kind != quorum::EntryKind::kNoop &&
+      entry.term < seen_[static_cast<size_t>(host.slot())].term) {
+    world.counters.Count(Branch::kCommittedFromOldTerm);
+  }
+  committed_.push_back({entry.term, entry.kind, entry.payload});
+  v1::LogRecord record;
+  const bool is_command = entry.kind != quorum::EntryKind::kNoop;
+  if (is_command && !record.ParseFromString(*entry.payload)) record.Clear();
+  std::vector<license::LedgerEvent> events;
+  const v1::Outcome outcome = ledger_.Apply({entry.index.value(), entry.term.value()},
+                                            is_command ? &record : nullptr, &events);
+  if (is_command) {
+    ++commands_;
+    if (auto wrong = model_.Apply(record.command(), outcome, events)) Fail(*std::move(wrong));
+    OnEvents(record.command(), outcome, events);
+  }
+  if (entry.index.value() % kDigestEvery == 0) digests_[entry.index.value()] = ledger_.Digest();
+}
+
+void Checks::OnEvents(const v1::Command& command, const v1::Outcome& outcome,
+                      const std::vector<license::LedgerEvent>& events) {
+  Counters& counters = cluster_->world().counters;
+  for (const license::LedgerEvent& event : events) {
+    switch (event.kind) {
+      case Kind::kCheckedOut:
+        counters.Count(Branch::kGranted);
+        break;
+      case Kind::kDenied:
+        counters.Count(Branch::kDenied);
+        break;
+      case Kind::kAttached:
+        counters.Count(command.has_open() ? Branch::kSessionOpenedTwice : Branch::kSessionMoved);
+        break;
+      case Kind::kEnded:
+        if (event.reason == "silent") counters.Count(Branch::kExpiredSilent);
+        if (event.reason == "connection lost") counters.Count(Branch::kExpiredReset);
+        break;
+      case Kind::kCheckedIn:
+        if (event.reason.empty()) counters.Count(Branch::kCheckedIn);
+        if (event.reason.empty() || event.reason == "closed") break;
+        freed_[event.holding.handle()] = event.reason;
+        for (App* app : cluster_->apps()) {
+          if (!app->CountsAsConfirmed(event.holding.handle())) continue;
+          Fail(absl::StrCat("rule 10: app ", app->number(), " counts license ",
+                            event.holding.handle(),
+                            " as confirmed, and it was freed: ", event.reason));
+        }
+        break;
+      default:
+        break;
+    }
+  }
+  if (command.has_expire() && events.empty()) counters.Count(Branch::kExpiryIgnored);
+  if (model_.last_was_duplicate()) {
+    counters.Count(outcome.has_refused() ? Branch::kDuplicateRefused : Branch::kDuplicateAnswered);
+  }
+  if (outcome.has_refused() && outcome.refused().why() == v1::Refused::SESSION_TABLE_FULL) {
+    counters.Count(Branch::kSessionTableFull);
+  }
+}
+
+void Checks::CompareDigest(Host& host) {
+  const license::Ledger& ledger = host.node()->ledger();
+  const auto known = digests_.find(ledger.applied().index);
+  if (known == digests_.end() || known->second == ledger.Digest()) return;
+  Fail(absl::StrCat("rule 8: node ", host.slot(), " differs from the others at index ",
+                    ledger.applied().index));
+}
+
+void Checks::OnLogWrite(Host& host, const std::optional<quorum::LogStart>&,
+                        const std::vector<Entry>& entries) {
+  if (entries.empty()) return;
+  if (entries.front().index <= host.disk().issued().last_index()) {
+    cluster_->world().counters.Count(Branch::kConflictTruncation);
+    if (entries.front().index.value() <= seen_[static_cast<size_t>(host.slot())].applied.index) {
+      Fail(absl::StrCat("rule 4: node ", host.slot(), " cuts off what it has applied"));
+    }
+  }
+}
+
+// --- Messages between nodes
+
+void Checks::OnPeerSend(Host& host, int to, const v1::PeerMessage& message) {
+  if (message.has_quorum()) OnQuorumSend(host, to, message.quorum());
+}
+
+void Checks::OnVote(Host& host, uint64_t term, int voted_for) {
+  const quorum::HardState& durable = host.disk().durable().hard_state;
+  if (durable.term.value() < term ||
+      (durable.term.value() == term && quorum::ToInt(durable.voted_for) != voted_for)) {
+    Fail(absl::StrCat("rule 5: node ", host.slot(), " votes in term ", term,
+                      " before it is on its disk"));
+  }
+  const auto [it, first] = votes_.emplace(std::pair{host.slot(), term}, voted_for);
+  if (!first && it->second != voted_for) {
+    Fail(absl::StrCat("rule 2: node ", host.slot(), " votes for ", it->second, " and ", voted_for,
+                      " in term ", term));
+  }
+}
+
+void Checks::OnQuorumSend(Host& host, int to, const v1::QuorumMessage& message) {
+  ++checked_;
+  World& world = cluster_->world();
+  const LogMirror& durable = host.disk().durable();
+  const uint64_t term = message.term();
+  if (message.has_vote_request()) {
+    if (message.vote_request().pre_vote()) return;
+    if (votes_.contains({host.slot(), term - 1}) && !leaders_.contains(term - 1)) {
+      world.counters.Count(Branch::kSplitVote);
+    }
+    OnVote(host, term, host.slot());
+    return;
+  }
+  if (message.has_vote_response()) {
+    const v1::VoteResponse& response = message.vote_response();
+    if (response.pre_vote() && !response.granted()) world.counters.Count(Branch::kPreVoteRefused);
+    if (!response.pre_vote() && response.granted()) OnVote(host, term, to);
+    return;
+  }
+  if (durable.hard_state.term.value() < term) {
+    Fail(absl::StrCat("rule 5: node ", host.slot(), " speaks in term ", term,
+                      ", which its disk does not know"));
+  }
+  if (message.has_append_response() && message.append_response().accepted() &&
+      durable.hard_state.term.value() == term &&
+      durable.last_index().value() < message.append_response().match()) {
+    Fail(absl::StrCat("rule 5: node ", host.slot(), " acknowledges ",
+                      message.append_response().match(), ", its disk ends at ",
+                      durable.last_index().value()));
+  }
+}
+
+// --- Applications
+
+void Checks::OnCheckout(App&, uint64_t, const std::vector<CheckoutRequest>&) {
+}
+
+void Checks::OnCheckin(App&, uint64_t, const client::LicenseView&) {
+}
+
+void Checks::OnAnswered(App& app, uint64_t number, const Status& status,
+                        const std::vector<client::LicenseView>& licenses) {
+  ++checked_;
+  if (!status.ok()) return;
+  for (const client::LicenseView& license : licenses) {
+    if (license.state != LicenseState::kHeld || !model_.IsOut(license.handle) ||
+        model_.CountOf(license.handle) == license.count) {
+      continue;
+    }
+    Fail(absl::StrCat("rule 7: app ", app.number(), " is told of ", license.count,
+                      " licenses in request ", number, ", and it has ",
+                      model_.CountOf(license.handle)));
+  }
+}
+
+void Checks::OnAppEnd(App&) {
+}
+
+void Checks::OnResumed(App& app) {
+  ++checked_;
+  for (const auto& [id, license] : app.licenses()) {
+    const auto freed = freed_.find(license.handle);
+    if (freed == freed_.end() || !app.CountsAsConfirmed(license.handle)) continue;
+    Fail(absl::StrCat("rule 10: app ", app.number(), " stood still and still counts license ",
+                      license.handle, " as confirmed, and it was freed: ", freed->second));
+  }
+}
+
+void Checks::OnEnd() {
+  for (int slot = 1; slot <= cluster_->plan().nodes; ++slot) {
+    Host& host = cluster_->host(slot);
+    if (!host.running()) continue;
+    const license::Ledger& ledger = host.node()->ledger();
+    if (ledger.applied().index != committed_.size()) {
+      Fail(absl::StrCat("rule 8: node ", slot, " has applied ", ledger.applied().index, " of ",
+                        committed_.size()));
+      return;
+    }
+    if (ledger.Digest() != ledger_.Digest()) {
+      Fail(absl::StrCat("rule 8: node ", slot, " differs from the others in the end"));
+      return;
+    }
+    const absl::Status status = ledger.CheckInvariants();
+    if (!status.ok()) Fail(std::string(status.message()));
+  }
+  for (App* app : cluster_->apps()) {
+    if (!app->running()) continue;
+    for (const auto& [id, license] : app->licenses()) {
+      if (license.state != LicenseState::kHeld || model_.IsOut(license.handle)) continue;
+      Fail(absl::StrCat("app ", app->number(), " believes in license ", license.handle,
+                        ", which is not out"));
+    }
+  }
+}
+
+}  // namespace triad::simulation

@@ -1,0 +1,102 @@
+// What must never happen, looked at after every event that can change it (quorum-notes B.18).
+//
+//   1 one leader in a term            2 a vote is never changed         3 nothing goes back
+//   4 committed is for ever           5 no promise before its sync      6 never more out than there
+//   are 7 one effect, one reply           8 equal nodes have equal digests  10 no client counts a
+//   license as confirmed that was freed
+//
+// (9, who counts for a quorum, is in OnPeerSend.) Beside the hosts it keeps what was committed, a
+// ledger that applied each entry exactly once, and the model of licenses.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "client/environment.h"
+#include "license/ledger.h"
+#include "quorum/types.h"
+#include "tests/simulation/disk.h"
+#include "tests/simulation/model.h"
+#include "triad/v1/peer.pb.h"
+
+namespace triad::simulation {
+
+class App;
+class Cluster;
+class Host;
+
+class Checks {
+ public:
+  explicit Checks(Cluster* cluster);
+
+  void OnRecovered(Host& host, const LogMirror& found);
+  void OnBoot(Host& host);
+  void OnRefusal(Host& host);
+  void OnFatal(Host& host, const std::string& reason);
+  void OnProcessEnd(Host& host);
+  void OnTurn(Host& host);
+  void OnPeerSend(Host& host, int to, const v1::PeerMessage& message);
+  void OnLogWrite(Host& host, const std::optional<quorum::LogStart>& start,
+                  const std::vector<quorum::Entry>& entries);
+
+  void OnCheckout(App& app, uint64_t number, const std::vector<CheckoutRequest>& items);
+  void OnCheckin(App& app, uint64_t number, const client::LicenseView& license);
+  void OnAnswered(App& app, uint64_t number, const Status& status,
+                  const std::vector<client::LicenseView>& licenses);
+  void OnAppEnd(App& app);
+  // It stood still, and has now taken note of what had come meanwhile.
+  void OnResumed(App& app);
+
+  // When all is healed and quiet: every node the same, every application right.
+  void OnEnd();
+
+  uint64_t committed() const { return committed_.size(); }
+  uint64_t commands() const { return commands_; }
+  uint64_t checked() const { return checked_; }
+  const license::Ledger& ledger() const { return ledger_; }
+
+ private:
+  struct Seen {
+    quorum::Term term;
+    quorum::Index commit;
+    license::LogPosition applied;
+    uint64_t cluster_ms = 0;
+    bool leads = false;
+    quorum::Term durable_term;
+  };
+  struct Committed {
+    quorum::Term term;
+    quorum::EntryKind kind = quorum::EntryKind::kNoop;
+    std::shared_ptr<const std::string> payload;
+  };
+
+  void OnApplied(Host& host, uint64_t index);
+  void Commit(Host& host, const quorum::Entry& entry);
+  void OnEvents(const v1::Command& command, const v1::Outcome& outcome,
+                const std::vector<license::LedgerEvent>& events);
+  void CompareDigest(Host& host);
+  void OnQuorumSend(Host& host, int to, const v1::QuorumMessage& message);
+  void OnVote(Host& host, uint64_t term, int voted_for);
+  size_t Majority() const;
+  void Fail(std::string what);
+
+  Cluster* const cluster_;
+  std::array<Seen, 4> seen_;
+  std::map<uint64_t, int> leaders_;                // term -> slot
+  std::map<std::pair<int, uint64_t>, int> votes_;  // (slot, term) -> voted for
+  std::vector<Committed> committed_;               // index 1, 2, ...
+  std::map<uint64_t, uint64_t> digests_;           // index -> of the ledger
+  license::Ledger ledger_;                         // every committed entry, once
+  LicenseModel model_;
+  std::map<uint64_t, std::string> freed_;  // handles that nobody gave back -> why
+  uint64_t commands_ = 0;
+  uint64_t checked_ = 0;
+};
+
+}  // namespace triad::simulation

@@ -1,0 +1,114 @@
+// The applications: on several machines, each with a client::Session, checking out, holding, giving
+// back, dying in every way that an application may.
+//
+// What an application was told is what rules 7 and 10 are about: every request gets exactly one
+// reply, and no license counts as confirmed after the cluster has freed it.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/session.h"
+#include "tests/simulation/clocks.h"
+#include "tests/simulation/network.h"
+
+namespace triad::simulation {
+
+class Cluster;
+
+// A machine that applications run on.
+struct Machine {
+  Machine(const World* world, int number, int64_t start_us)
+      : number(number), clock(world, start_us) {}
+  int endpoint() const { return kMachineBase + number; }
+
+  const int number;
+  MachineClock clock;
+  bool paused = false;
+};
+
+class App final : public client::Transport,
+                  public client::Clock,
+                  public client::Random,
+                  public client::Observer {
+ public:
+  App(Cluster* cluster, Machine* machine, int number);
+  ~App() override;
+
+  // A new process: a new session.
+  void Start();
+  // Dies: its connections are reset, or nothing is heard of it any more.
+  void Die(bool silently);
+  void OnMachineResumed();
+  // No new work; what is held is given back, and what is asked is waited for.
+  void set_quiet(bool quiet) { quiet_ = quiet; }
+
+  int number() const { return number_; }
+  Machine& machine() { return *machine_; }
+  bool running() const { return session_ != nullptr; }
+  // Requests without an answer.
+  size_t unanswered() const { return waiting_.size(); }
+  // Whether this process, by its own clock, counts the license as confirmed.
+  bool CountsAsConfirmed(uint64_t handle);
+  const std::map<client::LicenseId, client::LicenseView>& licenses() const { return licenses_; }
+  // Whether the application knows where it stands: attached, or told of every loss.
+  bool Settled() const;
+
+  // --- client::Environment
+  void Connect(size_t server) override;
+  void Send(size_t server, v1::ClientMessage message) override;
+  void Disconnect(size_t server) override;
+  int64_t NowMs() override { return machine_->clock.NowMs(); }
+  uint32_t Below(uint32_t bound) override;
+  std::string Bytes(size_t size) override;
+  void OnEvent(const triad::Event& event) override;
+  void OnLicense(client::LicenseId id, const client::LicenseView& view) override;
+  void OnNote(int level, const std::string& line) override;
+
+ private:
+  struct Connection {
+    std::shared_ptr<Stream> stream;
+    uint64_t attempt = 0;
+    uint64_t id = 0;  // at the server
+  };
+  struct Asked {
+    bool checkout = false;
+    std::vector<CheckoutRequest> items;
+    client::LicenseId license = 0;
+  };
+
+  // Runs `event` in the process, unless it is another by then; later if the machine stands still.
+  void Post(Event event);
+  void Schedule();
+  void Act();
+  void ActLater();
+  void Checkout();
+  void Checkin();
+  void Close();
+  void OnAnswer(uint64_t number, const Status& status,
+                const std::vector<client::LicenseId>& licenses);
+  void EndProcess(bool silently);
+
+  Cluster* const cluster_;
+  World* const world_;
+  Machine* const machine_;
+  const int number_;
+  uint64_t epoch_ = 0;
+  std::unique_ptr<client::Session> session_;
+  std::deque<Event> inbox_;
+  std::map<size_t, Connection> connections_;
+  uint64_t next_attempt_ = 1;
+  int64_t timer_us_ = INT64_MAX;  // the earliest wake-up that is scheduled
+  std::map<client::LicenseId, client::LicenseView> licenses_;
+  std::map<uint64_t, Asked> waiting_;
+  uint64_t next_request_ = 1;
+  bool quiet_ = false;
+  bool closing_ = false;
+};
+
+}  // namespace triad::simulation

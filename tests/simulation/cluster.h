@@ -1,0 +1,72 @@
+// One run: three nodes (or one), applications, faults for a while, then healing, and what must then
+// come true.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "license/signature.h"
+#include "tests/simulation/checks.h"
+#include "tests/simulation/clients.h"
+#include "tests/simulation/host.h"
+#include "tests/simulation/network.h"
+#include "tests/simulation/plan.h"
+#include "tests/simulation/world.h"
+#include "triad/v1/command.pb.h"
+
+namespace triad::simulation {
+
+class Faults;
+
+inline constexpr uint64_t kFeatures = 3;  // a, b, c
+
+class Cluster {
+ public:
+  Cluster(uint64_t seed, Plan plan);
+  ~Cluster();
+
+  // FALSE: world().failure() says what was wrong.
+  bool Run();
+
+  World& world() { return world_; }
+  const Plan& plan() const { return plan_; }
+  Network& network() { return network_; }
+  Checks& checks() { return *checks_; }
+  Host& host(int slot) { return *hosts_[static_cast<size_t>(slot - 1)]; }
+  const std::vector<std::unique_ptr<Machine>>& machines() const { return machines_; }
+  const std::vector<App*>& apps() const { return app_list_; }
+  bool faults_on() const;
+  uint64_t NextId() { return next_id_++; }
+
+  void BootLater(int slot, int64_t delay_us);
+  void Resume(Machine* machine);
+
+  const v1::InstallLicenses& files() const;
+  const std::string& license_hash() const;
+  const license::VendorKeys& vendor_keys() const;
+  const std::map<std::string, uint64_t>& totals() const;
+
+ private:
+  void Heal(const std::vector<int>& slots);
+  bool Progress(const std::vector<int>& slots);
+  bool Quiet();
+  bool Waited(int64_t limit_us, const std::function<bool()>& until, const std::string& what);
+  App* NewApp(Machine* machine);
+
+  World world_;
+  const Plan plan_;
+  Network network_;
+  std::unique_ptr<Checks> checks_;
+  std::unique_ptr<Faults> faults_;
+  std::vector<std::unique_ptr<Host>> hosts_;
+  std::vector<std::unique_ptr<Machine>> machines_;
+  std::vector<std::unique_ptr<App>> apps_;
+  std::vector<App*> app_list_;
+  std::vector<bool> may_boot_;
+  uint64_t next_id_ = 1;
+};
+
+}  // namespace triad::simulation

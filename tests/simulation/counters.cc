@@ -1,0 +1,61 @@
+#include "tests/simulation/counters.h"
+
+namespace triad::simulation {
+
+const std::array<BranchName, static_cast<size_t>(Branch::kCount)>& BranchNames() {
+  static constexpr std::array<BranchName, static_cast<size_t>(Branch::kCount)> kNames{{
+      {Branch::kCrash, "process killed", true},
+      {Branch::kPowerLoss, "power lost", true},
+      {Branch::kCrashInWrite, "crash in a write", true},
+      {Branch::kPauseNode, "node paused", true},
+      {Branch::kPauseClient, "client paused", true},
+      {Branch::kCut, "network cut", true},
+      {Branch::kOneWayCut, "network cut one way", true},
+      {Branch::kLinkReset, "stream reset", true},
+      {Branch::kMessageLost, "message lost", true},
+      {Branch::kMessageTwice, "message doubled", true},
+      {Branch::kMessageLate, "message reordered", true},
+      {Branch::kDiskStuck, "disk stuck", true},
+      {Branch::kDiskError, "sync or write failed", true},
+      {Branch::kDiskFull, "disk full", true},
+      {Branch::kClockStep, "wall clock stepped", true},
+      {Branch::kClockDrift, "clock rate changed", true},
+      {Branch::kSlowNode, "node slow", true},
+      {Branch::kStop, "node stopped on purpose", true},
+      {Branch::kTransfer, "lead transfer asked for", true},
+      {Branch::kClientKilled, "client killed", true},
+      {Branch::kClientVanished, "client vanished", true},
+      {Branch::kClientClosed, "client said goodbye", true},
+      {Branch::kClientReset, "client connection reset", true},
+      {Branch::kElection, "election won", false},
+      {Branch::kSplitVote, "election without winner", false},
+      {Branch::kPreVoteRefused, "pre-vote refused", false},
+      {Branch::kConflictTruncation, "conflict truncation", false},
+      {Branch::kLeadLost, "lead given up", false},
+      {Branch::kLeadLostToDisk, "lead given up by a stuck disk", false},
+      {Branch::kStoodStill, "node stood still", false},
+      {Branch::kLeadHandedOver, "lead handed over", false},
+      {Branch::kTornTailCut, "torn tail cut", false},
+      {Branch::kUnsyncedLost, "unsynced entries lost", false},
+      {Branch::kCommittedFromOldTerm, "entry of an older term committed", false},
+      {Branch::kGranted, "granted", false},
+      {Branch::kDenied, "denied", false},
+      {Branch::kCheckedIn, "checked in", false},
+      {Branch::kExpiredSilent, "session expired by silence", false},
+      {Branch::kExpiredReset, "session expired after a reset", false},
+      {Branch::kExpiryIgnored, "expiry ignored", false},
+      {Branch::kDuplicateAnswered, "duplicate answered from results", false},
+      {Branch::kDuplicateRefused, "duplicate refused as acknowledged", false},
+      {Branch::kSessionOpenedTwice, "open applied twice", false},
+      {Branch::kSessionMoved, "session moved", false},
+      {Branch::kSessionTableFull, "session table full", false},
+      {Branch::kUnconfirmed, "license unconfirmed", false},
+      {Branch::kReconnected, "license reconnected", false},
+      {Branch::kLost, "license lost", false},
+      {Branch::kUncertain, "client told uncertain", false},
+      {Branch::kMovedAway, "clients sent away", false},
+  }};
+  return kNames;
+}
+
+}  // namespace triad::simulation

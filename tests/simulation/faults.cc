@@ -1,0 +1,170 @@
+#include "tests/simulation/faults.h"
+
+#include <utility>
+#include <vector>
+
+namespace triad::simulation {
+
+Faults::Faults(Cluster* cluster)
+    : cluster_(cluster), world_(&cluster->world()), rng_(&cluster->world().fault_rng) {
+}
+
+void Faults::Start() {
+  on_ = true;
+  const FaultRates& rates = cluster_->plan().rates;
+  Every(rates.crash_us, [this] { Crash(false); });
+  Every(rates.power_us, [this] { Crash(true); });
+  Every(rates.pause_us, [this] { Pause(); });
+  Every(rates.cut_us, [this] { Cut(); });
+  Every(rates.reset_us, [this] { Reset(); });
+  Every(rates.stuck_us, [this] { Stick(); });
+  Every(rates.disk_error_us, [this] { DiskError(); });
+  Every(rates.clock_us, [this] { StepClock(); });
+  Every(rates.slow_us, [this] { SlowDown(); });
+  Every(rates.stop_us, [this] { StopNode(); });
+  Every(rates.transfer_us, [this] { Transfer(); });
+  Every(rates.client_pause_us, [this] { PauseMachine(); });
+}
+
+void Faults::Every(int64_t mean_us, std::function<void()> fault) {
+  if (mean_us == 0) return;
+  world_->After(rng_->Between(mean_us / 4, mean_us * 2), [this, mean_us, fault] {
+    if (!on_) return;
+    fault();
+    Every(mean_us, fault);
+  });
+}
+
+Host& Faults::AnyHost() {
+  return cluster_->host(
+      static_cast<int>(1 + rng_->Below(static_cast<uint64_t>(cluster_->plan().nodes))));
+}
+
+int64_t Faults::Duration(int64_t low_us, int64_t high_us) {
+  return rng_->Skewed(low_us, high_us);
+}
+
+void Faults::Crash(bool power_lost) {
+  Host& host = AnyHost();
+  if (!host.running()) return;
+  host.Kill(power_lost);
+  cluster_->BootLater(host.slot(), Duration(5 * kMs, 5 * kSecond));
+}
+
+void Faults::Pause() {
+  Host& host = AnyHost();
+  if (!host.running() || host.paused()) return;
+  world_->counters.Count(Branch::kPauseNode);
+  host.Pause();
+  world_->After(Duration(10 * kMs, 6 * kSecond), [&host] { host.Resume(); });
+}
+
+// A node from another or from all, one way or both; or a client's machine from nodes.
+void Faults::Cut() {
+  const int nodes = cluster_->plan().nodes;
+  const int victim = AnyHost().slot();
+  std::vector<int> others;
+  if (rng_->Permille(300)) {
+    const auto& machines = cluster_->machines();
+    others.push_back(machines[rng_->Below(machines.size())]->endpoint());
+  } else {
+    const bool all = rng_->Permille(500);
+    const int one = static_cast<int>(1 + rng_->Below(static_cast<uint64_t>(nodes)));
+    for (int slot = 1; slot <= nodes; ++slot) {
+      if (slot != victim && (all || slot == one)) others.push_back(slot);
+    }
+    if (all && rng_->Permille(300)) {
+      for (const auto& machine : cluster_->machines()) others.push_back(machine->endpoint());
+    }
+  }
+  const bool one_way = rng_->Permille(300);
+  const bool outward = rng_->Permille(500);
+  world_->counters.Count(one_way ? Branch::kOneWayCut : Branch::kCut);
+  const int64_t duration = Duration(20 * kMs, 8 * kSecond);
+  for (const int other : others) {
+    if (!one_way || outward) cluster_->network().Cut(victim, other);
+    if (!one_way || !outward) cluster_->network().Cut(other, victim);
+    world_->After(duration, [this, victim, other] {
+      cluster_->network().Heal(victim, other);
+      cluster_->network().Heal(other, victim);
+    });
+  }
+}
+
+void Faults::Reset() {
+  if (rng_->Permille(300)) {
+    const auto& machines = cluster_->machines();
+    world_->counters.Count(Branch::kClientReset);
+    cluster_->network().ResetOne(machines[rng_->Below(machines.size())]->endpoint());
+    return;
+  }
+  world_->counters.Count(Branch::kLinkReset);
+  cluster_->network().ResetOne(AnyHost().slot());
+}
+
+void Faults::Stick() {
+  Host& host = AnyHost();
+  world_->counters.Count(Branch::kDiskStuck);
+  world_->Note("disk stuck", host.slot());
+  host.disk().Stick(world_->now_us() + Duration(100 * kMs, 6 * kSecond));
+}
+
+void Faults::DiskError() {
+  Host& host = AnyHost();
+  if (!host.running()) return;
+  world_->counters.Count(Branch::kDiskError);
+  world_->Note("disk fails", host.slot());
+  host.disk().FailNext();
+}
+
+void Faults::StepClock() {
+  const auto& machines = cluster_->machines();
+  const int64_t ppm = rng_->Between(-cluster_->plan().drift_ppm, cluster_->plan().drift_ppm);
+  const int64_t step = rng_->Between(-48 * 3'600'000, 48 * 3'600'000);
+  const bool steps = rng_->Permille(500);
+  MachineClock& clock =
+      rng_->Permille(500) ? AnyHost().clock() : machines[rng_->Below(machines.size())]->clock;
+  world_->counters.Count(steps ? Branch::kClockStep : Branch::kClockDrift);
+  steps ? clock.StepWall(step) : clock.SetRate(ppm);
+}
+
+void Faults::SlowDown() {
+  Host& host = AnyHost();
+  world_->counters.Count(Branch::kSlowNode);
+  world_->Note("slow", host.slot());
+  host.set_turn_extra_us(Duration(1 * kMs, 100 * kMs));
+  host.disk().set_slow(rng_->Between(1, 10));
+  world_->After(Duration(500 * kMs, 6 * kSecond), [&host] {
+    host.set_turn_extra_us(0);
+    host.disk().set_slow(1);
+  });
+}
+
+void Faults::StopNode() {
+  Host& host = AnyHost();
+  if (!host.running() || host.paused() || host.stopping()) return;
+  world_->counters.Count(Branch::kStop);
+  host.Stop();
+}
+
+void Faults::Transfer() {
+  for (int slot = 1; slot <= cluster_->plan().nodes; ++slot) {
+    Host& host = cluster_->host(slot);
+    if (!host.running() || host.paused()) continue;
+    const int to = static_cast<int>(rng_->Below(4));
+    world_->counters.Count(Branch::kTransfer);
+    host.Post([&host, to] { (void)host.node()->TransferLead(static_cast<quorum::Slot>(to)); });
+  }
+}
+
+void Faults::PauseMachine() {
+  const auto& machines = cluster_->machines();
+  Machine* machine = machines[rng_->Below(machines.size())].get();
+  if (machine->paused) return;
+  world_->counters.Count(Branch::kPauseClient);
+  world_->Note("machine pauses", machine->number);
+  machine->paused = true;
+  world_->After(Duration(50 * kMs, 12 * kSecond), [this, machine] { cluster_->Resume(machine); });
+}
+
+}  // namespace triad::simulation

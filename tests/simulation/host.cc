@@ -1,0 +1,429 @@
+#include "tests/simulation/host.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "server/limits.h"
+#include "server/membership.h"
+#include "storage/identity.h"
+#include "tests/simulation/cluster.h"
+
+namespace triad::simulation {
+namespace {
+
+constexpr char kDir[] = "d";
+constexpr int64_t kPeerKeepaliveUs = 1'000 * kMs;  // as server/wire.cc
+constexpr int64_t kStopTimeoutUs = 1'500 * kMs;    // as server/daemon.cc
+constexpr int64_t kRedialUs = 20 * kMs;
+
+quorum::Slot ToSlot(int slot) {
+  return static_cast<quorum::Slot>(slot);
+}
+
+}  // namespace
+
+Host::Host(Cluster* cluster, int slot)
+    : cluster_(cluster),
+      world_(&cluster->world()),
+      slot_(slot),
+      clock_(world_, world_->rng.Between(1, 1'000'000) * kMs),
+      disk_(world_, &cluster->plan()) {
+}
+
+void Host::Init() {
+  storage::Identity identity;
+  identity.slot = slot_;
+  identity.incarnation = world_->rng.Bytes(16);
+  identity.server_set = std::string(32, 's');
+  const absl::Status status = storage::WriteIdentity(&disk_.files(), kDir, identity);
+  if (!status.ok()) world_->Fail(absl::StrCat("init: ", std::string(status.message())));
+}
+
+// --- The process
+
+void Host::Boot() {
+  if (running()) return;
+  world_->Note("boot", slot_);
+  ++epoch_;
+  refusal_.clear();
+  paused_ = false;
+  die_ = false;
+  stop_since_us_.reset();
+  inbox_.clear();
+  turn_scheduled_ = false;
+  auto opened = Open();
+  if (!opened.ok()) {
+    refusal_ = std::string(opened.status().message());
+    world_->trace.Text(world_->now_us(), slot_, absl::StrCat("refuses to start: ", refusal_));
+    cluster_->checks().OnRefusal(*this);
+    disk_.End(false);
+    return;
+  }
+  MakeNode(*std::move(opened));
+  for (int peer = 1; peer <= cluster_->plan().nodes; ++peer) {
+    if (peer != slot_) Dial(peer);
+  }
+  ScheduleTurn();
+  Tick(epoch_);
+}
+
+server::DataPlace Host::Place() {
+  server::DataPlace place;
+  place.files = &disk_.files();
+  place.home = &disk_.home();
+  place.dir = kDir;
+  place.log.segment_bytes = cluster_->plan().segment_bytes;
+  place.limits.sessions_max = cluster_->plan().sessions_max;
+  return place;
+}
+
+absl::StatusOr<server::OpenedData> Host::Open() {
+  auto opened = server::OpenData(Place(), this);
+  if (!opened.ok()) return opened;
+  // The daemon would go into quarantine; see Node.
+  if (opened->damage) return absl::DataLossError(*opened->damage);
+  LogMirror mirror;
+  mirror.hard_state = opened->recovered.hard_state;
+  mirror.start = opened->recovered.snapshot_index;
+  mirror.start_term = opened->recovered.snapshot_term;
+  mirror.entries = opened->recovered.entries;
+  cluster_->checks().OnRecovered(*this, mirror);
+  Disk::Callbacks callbacks;
+  callbacks.durable = [this](uint64_t id) { Post([this, id] { node_->OnLogDurable(id); }); };
+  callbacks.failed = [this](const absl::Status& failure) {
+    world_->trace.Text(world_->now_us(), slot_, failure.message());
+    EndProcess(false);
+    cluster_->BootLater(slot_, world_->rng.Between(50 * kMs, 2 * kSecond));
+  };
+  disk_.Start(std::move(opened->log), std::move(opened->store), Place().limits, std::move(mirror),
+              std::move(callbacks));
+  return opened;
+}
+
+void Host::MakeNode(server::OpenedData opened) {
+  const storage::Identity& identity = opened.identity;
+  const Plan& plan = cluster_->plan();
+  server::Membership::Config membership;
+  membership.identity = identity;
+  membership.server_set = identity.server_set;
+  membership.license_hash = "h";
+  server::Node::Config config;
+  config.self = ToSlot(slot_);
+  for (int slot = 1; slot <= plan.nodes; ++slot) {
+    membership.slots.push_back(ToSlot(slot));
+    config.servers.push_back({ToSlot(slot), absl::StrCat("host", slot), 27000});
+  }
+  config.desk = {static_cast<uint32_t>(slot_), plan.ttl_ms, plan.reset_grace_ms};
+  config.own_files = cluster_->files();
+  config.own_files.set_from_node(static_cast<uint32_t>(slot_));
+  config.own_license_hash = cluster_->license_hash();
+  const server::Environment env{this, this, this, this, this, this, this, this};
+  node_ = std::make_unique<server::Node>(std::move(config), env,
+                                         server::Membership(std::move(membership)),
+                                         std::move(opened.recovered), std::move(opened.ledger));
+  cluster_->checks().OnBoot(*this);
+}
+
+void Host::Kill(bool power_lost) {
+  if (!running()) return;
+  world_->Note(power_lost ? "power lost" : "killed", slot_);
+  world_->counters.Count(power_lost ? Branch::kPowerLoss : Branch::kCrash);
+  EndProcess(power_lost);
+  if (power_lost) clock_.Restart(world_->rng.Between(1, 100'000) * kMs);
+}
+
+void Host::EndProcess(bool power_lost) {
+  if (!running()) return;
+  const auto end = [power_lost](Stream& stream, int side) {
+    power_lost ? stream.Vanish(side) : stream.Close(side);
+  };
+  for (auto& [peer, dialled] : dialled_) {
+    if (dialled.stream != nullptr) end(*dialled.stream, 0);
+  }
+  for (auto& [link, stream] : links_) end(*stream, 1);
+  for (auto& [id, connection] : connections_) end(*connection.stream, 1);
+  dialled_.clear();
+  links_.clear();
+  connections_.clear();
+  cluster_->checks().OnProcessEnd(*this);
+  ++epoch_;
+  inbox_.clear();
+  node_.reset();
+  disk_.End(power_lost);
+}
+
+void Host::Pause() {
+  if (!running() || paused_) return;
+  world_->Note("pause", slot_);
+  paused_ = true;
+}
+
+void Host::Resume() {
+  if (!paused_) return;
+  world_->Note("resume", slot_);
+  paused_ = false;
+  if (running()) ScheduleTurn();
+}
+
+void Host::Stop() {
+  if (!running() || stopping()) return;
+  world_->Note("stop", slot_);
+  stop_since_us_ = world_->now_us();
+  Post([this] { node_->BeginStop(); });
+}
+
+// --- The loop
+
+void Host::Post(Event event) {
+  if (!running()) return;
+  inbox_.push_back(std::move(event));
+  ScheduleTurn();
+}
+
+int64_t Host::TurnLatency() {
+  return world_->rng.Skewed(cluster_->plan().turn_low_us, cluster_->plan().turn_high_us) +
+         static_cast<int64_t>(world_->rng.Below(static_cast<uint64_t>(turn_extra_us_)));
+}
+
+void Host::ScheduleTurn() {
+  if (turn_scheduled_ || paused_) return;
+  turn_scheduled_ = true;
+  world_->After(TurnLatency(), [this, epoch = epoch_] {
+    if (epoch != epoch_) return;
+    turn_scheduled_ = false;
+    if (!paused_) Turn();
+  });
+}
+
+void Host::Tick(uint64_t epoch) {
+  world_->After(server::kTickMs * kMs + static_cast<int64_t>(world_->rng.Below(
+                                            static_cast<uint64_t>(turn_extra_us_) + 20)),
+                [this, epoch] {
+                  if (epoch != epoch_) return;
+                  if (!paused_) Turn();
+                  if (epoch == epoch_) Tick(epoch);
+                });
+}
+
+void Host::Turn() {
+  const uint64_t epoch = epoch_;
+  std::deque<Event> batch = std::exchange(inbox_, {});
+  for (Event& event : batch) event();
+  node_->OnTimer();
+  node_->Flush();
+  cluster_->checks().OnTurn(*this);
+  if (epoch != epoch_) return;
+  if (node_->fatal()) {
+    cluster_->checks().OnFatal(*this, *node_->fatal());
+    EndProcess(false);
+    return;
+  }
+  if (stopping() && (node_->MayStop() || world_->now_us() - *stop_since_us_ >= kStopTimeoutUs)) {
+    if (node_->MayStop()) world_->counters.Count(Branch::kLeadHandedOver);
+    world_->Note("stopped", slot_);
+    EndProcess(false);
+    cluster_->BootLater(slot_, world_->rng.Between(10 * kMs, 3 * kSecond));
+  }
+}
+
+// --- Peers
+
+void Host::DialLater(int peer) {
+  Dialled& dialled = dialled_[peer];
+  const int64_t most = std::min<int64_t>(500 * kMs, (50 * kMs) << std::min(dialled.failures, 4));
+  const int64_t wait = kRedialUs + (dialled.failures == 0 ? 0 : world_->rng.Between(0, most));
+  world_->After(wait, [this, peer, epoch = epoch_] {
+    if (epoch == epoch_) Dial(peer);
+  });
+}
+
+void Host::Dial(int peer) {
+  world_->After(cluster_->network().Latency(slot_, peer), [this, peer, epoch = epoch_] {
+    if (epoch != epoch_) return;
+    Dialled& dialled = dialled_[peer];
+    Host& other = cluster_->host(peer);
+    if (paused_ || !other.running() || other.paused() ||
+        !cluster_->network().Reachable(slot_, peer)) {
+      ++dialled.failures;
+      DialLater(peer);
+      return;
+    }
+    dialled.failures = 0;
+    const server::LinkId link = cluster_->NextId();
+    dialled.link = link;
+    dialled.stream = cluster_->network().Connect(
+        slot_, peer, kPeerKeepaliveUs,
+        [this, peer, epoch] {
+          if (epoch != epoch_) return;
+          dialled_[peer].up = false;
+          dialled_[peer].stream = nullptr;
+          Post([this, peer] { node_->OnOutgoingDown(ToSlot(peer)); });
+          DialLater(peer);
+        },
+        [other = &other, link, other_epoch = other.epoch()] {
+          if (other_epoch == other->epoch()) other->OnLinkClosed(link);
+        });
+    dialled.up = true;
+    other.links_[link] = dialled.stream;
+    Post([this, peer] { node_->OnOutgoingUp(ToSlot(peer)); });
+  });
+}
+
+void Host::OnLinkClosed(server::LinkId link) {
+  links_.erase(link);
+  Post([this, link] { node_->OnIncomingClosed(link); });
+}
+
+void Host::Send(quorum::Slot to, v1::PeerMessage message) {
+  const int peer = quorum::ToInt(to);
+  cluster_->checks().OnPeerSend(*this, peer, message);
+  auto it = dialled_.find(peer);
+  if (it == dialled_.end() || !it->second.up || it->second.stream == nullptr) return;
+  Stream& stream = *it->second.stream;
+  const server::LinkId link = it->second.link;
+  const Plan& plan = cluster_->plan();
+  const bool raw = !message.has_hello() && cluster_->faults_on();
+  if (raw && world_->rng.PerMillion(plan.lost_ppm)) {
+    world_->counters.Count(Branch::kMessageLost);
+    return;
+  }
+  if (raw && world_->rng.PerMillion(plan.twice_ppm)) {
+    world_->counters.Count(Branch::kMessageTwice);
+    Transmit(stream, message, peer, link);
+  }
+  if (raw && world_->rng.PerMillion(plan.late_ppm)) {
+    world_->counters.Count(Branch::kMessageLate);
+    Host* other = &cluster_->host(peer);
+    stream.SendLate(0, world_->rng.Skewed(0, 400 * kMs),
+                    [other, link, message = std::move(message)]() mutable {
+                      other->Post([other, link, message = std::move(message)]() mutable {
+                        other->node_->OnIncoming(link, std::move(message));
+                      });
+                    });
+    return;
+  }
+  Transmit(stream, std::move(message), peer, link);
+}
+
+void Host::Transmit(Stream& stream, v1::PeerMessage message, int peer, server::LinkId link) {
+  Host* other = &cluster_->host(peer);
+  stream.Send(0, [this, other, link, message = std::move(message)]() mutable {
+    world_->Note("peer", slot_ * 10 + other->slot_, message.body_case());
+    other->Post([other, link, message = std::move(message)]() mutable {
+      other->node_->OnIncoming(link, std::move(message));
+    });
+  });
+}
+
+void Host::Answer(server::LinkId link, v1::PeerMessage message) {
+  auto it = links_.find(link);
+  if (it == links_.end()) return;
+  Host* other = &cluster_->host(it->second->endpoint(0));
+  it->second->Send(1, [this, other, message = std::move(message)]() mutable {
+    const int self = slot_;
+    other->Post([other, self, message = std::move(message)] {
+      other->node_->OnOutgoing(ToSlot(self), message);
+    });
+  });
+}
+
+void Host::CloseLink(server::LinkId link) {
+  auto it = links_.find(link);
+  if (it == links_.end()) return;
+  it->second->Close(1);
+  links_.erase(it);
+  Post([this, link] { node_->OnIncomingClosed(link); });
+}
+
+// --- Clients
+
+server::ConnectionId Host::AcceptClient(std::shared_ptr<Stream> stream,
+                                        std::function<void(v1::ServerMessage)> to_client) {
+  const server::ConnectionId id = cluster_->NextId();
+  connections_[id] = {std::move(stream), std::move(to_client)};
+  Post([this, id] { node_->OnClientConnected(id); });
+  return id;
+}
+
+void Host::OnClientClosed(server::ConnectionId connection) {
+  if (connections_.erase(connection) == 0) return;
+  Post([this, connection] { node_->OnClientClosed(connection); });
+}
+
+void Host::Send(server::ConnectionId connection, v1::ServerMessage message) {
+  if (message.has_move_away()) world_->counters.Count(Branch::kMovedAway);
+  auto it = connections_.find(connection);
+  if (it == connections_.end()) return;
+  it->second.stream->Send(
+      1, [to_client = it->second.to_client, message = std::move(message)]() mutable {
+        to_client(std::move(message));
+      });
+}
+
+// --- Chance, disk, log
+
+uint32_t Host::Below(uint32_t bound) {
+  return static_cast<uint32_t>(world_->rng.Below(bound));
+}
+
+std::string Host::Bytes(size_t size) {
+  return world_->rng.Bytes(size);
+}
+
+void Host::Write(uint64_t write_id, std::optional<quorum::HardState> hard_state,
+                 std::optional<quorum::LogStart> start, std::vector<quorum::Entry> entries) {
+  cluster_->checks().OnLogWrite(*this, start, entries);
+  disk_.WriteLog({write_id, hard_state, start, std::move(entries)});
+}
+
+void Host::Write(std::vector<license::RowChange> changes, license::LogPosition applied) {
+  disk_.DoOnLedger([this, changes = std::move(changes), applied](server::LedgerDisk& disk) {
+    const absl::Status status = disk.Write(changes, applied);
+    if (status.ok()) Post([this] { node_->OnLedgerWritten(); });
+    return status;
+  });
+}
+
+void Host::Sync() {
+}
+
+void Host::ReadSnapshot(uint64_t, std::string, size_t) {
+}
+
+void Host::CloseSnapshot(uint64_t) {
+}
+
+void Host::StageRows(bool, std::vector<license::RowChange>, std::optional<license::LogPosition>) {
+}
+
+void Host::AdoptStaged() {
+}
+
+void Host::Store(const storage::Identity& identity) {
+  const absl::Status status = storage::WriteIdentity(&disk_.files(), kDir, identity);
+  if (!status.ok()) world_->Fail(absl::StrCat("identity: ", std::string(status.message())));
+}
+
+void Host::Begin(const storage::Identity& identity) {
+  auto opened = server::BeginAnew(Place(), identity, this);
+  if (!opened.ok()) {
+    world_->Fail(absl::StrCat("identity: ", std::string(opened.status().message())));
+    return;
+  }
+  disk_.Begin(std::move(opened->log), std::move(opened->store));
+}
+
+void Host::Log(server::LogLevel level, absl::string_view line) {
+  if (level == server::LogLevel::kDebug) return;
+  world_->trace.Text(world_->now_us(), slot_, line);
+  if (absl::StrContains(line, "torn")) world_->counters.Count(Branch::kTornTailCut);
+  if (absl::StartsWith(line, "this node stood still")) {
+    world_->counters.Count(Branch::kStoodStill);
+  } else if (absl::StartsWith(line, "the disk has not finished")) {
+    world_->counters.Count(Branch::kLeadLostToDisk);
+  }
+}
+
+}  // namespace triad::simulation

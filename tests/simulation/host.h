@@ -1,0 +1,138 @@
+// One node of the cluster: its machine (clocks, disk), its process (server::Node and the loop that
+// runs it) and its wires, the way server/daemon.cc puts them together.
+//
+// A process may be killed, lose power, stand still, be stopped on purpose; its machine lives on and
+// boots it again when told.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/data_directory.h"
+#include "server/node.h"
+#include "tests/simulation/clocks.h"
+#include "tests/simulation/disk.h"
+#include "tests/simulation/network.h"
+
+namespace triad::simulation {
+
+class Cluster;
+
+class Host final : public server::Clock,
+                   public server::Random,
+                   public server::PeerTransport,
+                   public server::ClientTransport,
+                   public server::LogWriter,
+                   public server::LedgerWriter,
+                   public server::IdentityWriter,
+                   public server::Logger {
+ public:
+  Host(Cluster* cluster, int slot);
+
+  // triadd init, once.
+  void Init();
+  // Starts the process; it may refuse, and then says why.
+  void Boot();
+  // Ends it: killed, or with the power.
+  void Kill(bool power_lost);
+  void Pause();
+  void Resume();
+  // Hands over and ends by itself; Boot again later.
+  void Stop();
+
+  int slot() const { return slot_; }
+  bool running() const { return node_ != nullptr; }
+  bool paused() const { return paused_; }
+  bool stopping() const { return stop_since_us_.has_value(); }
+  const std::string& refusal() const { return refusal_; }
+  server::Node* node() { return node_.get(); }
+  Disk& disk() { return disk_; }
+  MachineClock& clock() { return clock_; }
+  uint64_t epoch() const { return epoch_; }
+  void set_turn_extra_us(int64_t us) { turn_extra_us_ = us; }
+
+  // An event for the process's loop.
+  void Post(Event event);
+
+  // A peer's stream arrives here; the number is the link's. A client's likewise.
+  server::LinkId Accept(std::shared_ptr<Stream> stream);
+  void OnLinkClosed(server::LinkId link);
+  server::ConnectionId AcceptClient(std::shared_ptr<Stream> stream,
+                                    std::function<void(v1::ServerMessage)> to_client);
+  void OnClientClosed(server::ConnectionId connection);
+
+  // --- server::Environment
+  int64_t NowMs() override { return clock_.NowMs(); }
+  int64_t WallMs() override { return clock_.WallMs(); }
+  int32_t UtcOffsetSeconds() override { return 0; }
+  uint32_t Below(uint32_t bound) override;
+  std::string Bytes(size_t size) override;
+  void Send(quorum::Slot to, v1::PeerMessage message) override;
+  void Answer(server::LinkId link, v1::PeerMessage message) override;
+  void CloseLink(server::LinkId link) override;
+  void Send(server::ConnectionId connection, v1::ServerMessage message) override;
+  void Write(uint64_t write_id, std::optional<quorum::HardState> hard_state,
+             std::optional<quorum::LogStart> start, std::vector<quorum::Entry> entries) override;
+  void Write(std::vector<license::RowChange> changes, license::LogPosition applied) override;
+  void Sync() override;
+  void ReadSnapshot(uint64_t view, std::string after, size_t bytes_max) override;
+  void CloseSnapshot(uint64_t view) override;
+  void StageRows(bool first, std::vector<license::RowChange> rows,
+                 std::optional<license::LogPosition> complete) override;
+  void AdoptStaged() override;
+  void Store(const storage::Identity& identity) override;
+  void Begin(const storage::Identity& identity) override;
+  void Log(server::LogLevel level, absl::string_view line) override;
+
+ private:
+  // The stream that this node dials to a peer.
+  struct Dialled {
+    std::shared_ptr<Stream> stream;
+    server::LinkId link = 0;  // at the other end
+    bool up = false;
+    int failures = 0;
+  };
+  struct Connection {
+    std::shared_ptr<Stream> stream;
+    std::function<void(v1::ServerMessage)> to_client;
+  };
+
+  server::DataPlace Place();
+  absl::StatusOr<server::OpenedData> Open();
+  void MakeNode(server::OpenedData opened);
+  void Dial(int peer);
+  void DialLater(int peer);
+  void Transmit(Stream& stream, v1::PeerMessage message, int peer, server::LinkId link);
+  void Tick(uint64_t epoch);
+  void ScheduleTurn();
+  void Turn();
+  void EndProcess(bool power_lost);
+  int64_t TurnLatency();
+
+  Cluster* const cluster_;
+  World* const world_;
+  const int slot_;
+  MachineClock clock_;
+  Disk disk_;
+
+  std::unique_ptr<server::Node> node_;
+  std::string refusal_;
+  uint64_t epoch_ = 0;  // of the process
+  bool paused_ = false;
+  std::optional<int64_t> stop_since_us_;
+  std::deque<Event> inbox_;
+  bool turn_scheduled_ = false;
+  int64_t turn_extra_us_ = 0;
+  bool die_ = false;  // at the end of this turn: the disk failed
+
+  std::map<int, Dialled> dialled_;
+  std::map<server::LinkId, std::shared_ptr<Stream>> links_;
+  std::map<server::ConnectionId, Connection> connections_;
+};
+
+}  // namespace triad::simulation

@@ -1,0 +1,76 @@
+#include "tests/simulation/plan.h"
+
+#include "absl/strings/str_cat.h"
+#include "tests/simulation/world.h"
+
+namespace triad::simulation {
+
+Plan Plan::Draw(uint64_t seed) {
+  Rng rng(seed * 0x9E3779B97F4A7C15u + 0x51A7);
+  Plan plan;
+  plan.safety_us = rng.Between(10, 30) * kSecond;
+  plan.latency_low_us = rng.Between(20, 300);
+  plan.latency_high_us = plan.latency_low_us + rng.Skewed(50, 20'000);
+  plan.sync_low_us = rng.Between(20, 500);
+  plan.sync_high_us = plan.sync_low_us + rng.Skewed(50, 60'000);
+  plan.turn_high_us = rng.Skewed(20, 5'000);
+  plan.segment_bytes = static_cast<uint64_t>(16 << rng.Below(3)) << 10;
+  plan.ttl_ms = static_cast<uint32_t>(rng.Between(2'000, 8'000));
+  plan.reset_grace_ms = static_cast<uint32_t>(rng.Between(800, 2'000));
+  plan.sessions_max = static_cast<size_t>(rng.Between(4, 12));
+  plan.machines = static_cast<int>(rng.Between(1, 4));
+  plan.apps = static_cast<int>(rng.Between(1, 10));
+  plan.think_us = rng.Skewed(20'000, 1'500'000);
+  plan.close_permille = static_cast<uint64_t>(rng.Between(0, 40));
+  plan.kill_permille = static_cast<uint64_t>(rng.Between(0, 40));
+  plan.check_signatures = rng.Permille(200);
+  plan.nodes = rng.Permille(50) ? 1 : 3;
+  plan.calm = rng.Permille(200);
+  if (plan.calm) return plan;
+
+  // Each kind in half of the seeds, seldom to often.
+  const auto maybe = [&rng](int64_t often_us, int64_t seldom_us) -> int64_t {
+    const int64_t mean = rng.Between(often_us, seldom_us);
+    return rng.Permille(500) ? mean : 0;
+  };
+  plan.rates.crash_us = maybe(1 * kSecond, 15 * kSecond);
+  plan.rates.power_us = maybe(1 * kSecond, 15 * kSecond);
+  plan.rates.pause_us = maybe(1 * kSecond, 15 * kSecond);
+  plan.rates.cut_us = maybe(1 * kSecond, 10 * kSecond);
+  plan.rates.reset_us = maybe(300 * kMs, 10 * kSecond);
+  plan.rates.stuck_us = maybe(2 * kSecond, 15 * kSecond);
+  plan.rates.disk_error_us = maybe(3 * kSecond, 20 * kSecond);
+  plan.rates.disk_full_us = maybe(5 * kSecond, 30 * kSecond);
+  plan.rates.clock_us = maybe(1 * kSecond, 10 * kSecond);
+  plan.rates.slow_us = maybe(2 * kSecond, 15 * kSecond);
+  plan.rates.stop_us = maybe(2 * kSecond, 15 * kSecond);
+  plan.rates.transfer_us = maybe(500 * kMs, 10 * kSecond);
+  plan.rates.client_pause_us = maybe(1 * kSecond, 10 * kSecond);
+  if (plan.rates.clock_us > 0) plan.drift_ppm = rng.Between(10, 20'000);
+  if (rng.Permille(250)) {
+    plan.lost_ppm = static_cast<uint64_t>(rng.Skewed(0, 100'000));
+    plan.twice_ppm = static_cast<uint64_t>(rng.Skewed(0, 100'000));
+    plan.late_ppm = static_cast<uint64_t>(rng.Skewed(0, 100'000));
+  }
+  return plan;
+}
+
+std::string Plan::Describe() const {
+  const auto mean = [](const char* name, int64_t us) {
+    return us == 0 ? std::string() : absl::StrCat(" ", name, "/", us / kMs, "ms");
+  };
+  return absl::StrCat(
+      nodes, " nodes, ", apps, " apps on ", machines, " machines, ", safety_us / kSecond, " s",
+      calm ? ", calm" : "", ", latency ", latency_low_us, "-", latency_high_us, " us, sync ",
+      sync_low_us, "-", sync_high_us, " us, ttl ", ttl_ms, " ms, segment ", segment_bytes,
+      mean("crash", rates.crash_us), mean("power", rates.power_us), mean("pause", rates.pause_us),
+      mean("cut", rates.cut_us), mean("reset", rates.reset_us), mean("stuck", rates.stuck_us),
+      mean("disk_error", rates.disk_error_us), mean("disk_full", rates.disk_full_us),
+      mean("clock", rates.clock_us), mean("slow", rates.slow_us), mean("stop", rates.stop_us),
+      mean("transfer", rates.transfer_us), mean("client_pause", rates.client_pause_us),
+      lost_ppm + twice_ppm + late_ppm == 0
+          ? ""
+          : absl::StrCat(" raw ", lost_ppm, "/", twice_ppm, "/", late_ppm, " ppm"));
+}
+
+}  // namespace triad::simulation

@@ -1,0 +1,66 @@
+// What one seed runs: which faults, how often, how large everything is.
+//
+// Drawn whole from the seed before the run, so that a run can be repeated with parts of it switched
+// off. Swarm testing: each seed has its own mix; a fifth has no faults at all.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "tests/simulation/random.h"
+
+namespace triad::simulation {
+
+// Kinds of faults that somebody starts at some time. Mean time between two of a kind; 0: never.
+struct FaultRates {
+  int64_t crash_us = 0;
+  int64_t power_us = 0;
+  int64_t pause_us = 0;
+  int64_t cut_us = 0;
+  int64_t reset_us = 0;
+  int64_t stuck_us = 0;
+  int64_t disk_error_us = 0;
+  int64_t disk_full_us = 0;
+  int64_t clock_us = 0;
+  int64_t slow_us = 0;
+  int64_t stop_us = 0;
+  int64_t transfer_us = 0;
+  int64_t client_pause_us = 0;
+};
+
+struct Plan {
+  static Plan Draw(uint64_t seed);
+  std::string Describe() const;
+
+  bool calm = false;  // no faults
+  int nodes = 3;
+  int64_t safety_us = 0;  // how long faults happen
+  FaultRates rates;
+
+  // Streams: latency low..high, and messages that violate what streams promise (the quorum log must
+  // bear it).
+  int64_t latency_low_us = 50;
+  int64_t latency_high_us = 500;
+  uint64_t lost_ppm = 0;
+  uint64_t twice_ppm = 0;
+  uint64_t late_ppm = 0;
+
+  int64_t sync_low_us = 50;
+  int64_t sync_high_us = 2'000;
+  int64_t turn_low_us = 10;
+  int64_t turn_high_us = 100;
+  int64_t drift_ppm = 0;  // the most that a clock runs wrong
+
+  uint64_t segment_bytes = 16 << 10;
+  uint32_t ttl_ms = 6'000;
+  uint32_t reset_grace_ms = 2'000;
+  size_t sessions_max = 8;
+  int machines = 3;
+  int apps = 6;
+  int64_t think_us = 400'000;     // mean pause between two requests of an application
+  uint64_t kill_permille = 0;     // of an application's actions: it dies
+  uint64_t close_permille = 20;   // ... it says goodbye
+  bool check_signatures = false;  // clients check the lines behind grants
+};
+
+}  // namespace triad::simulation
