@@ -145,13 +145,15 @@ TEST_F(LogDamageTest, AFileOfAnotherSizeThanItsHeaderSaysIsDamageAlsoInItsLastBa
   }
 }
 
-TEST_F(LogDamageTest, ZerosFromAnyByteOfTheLastBatchOnAreTorn) {
+// A sector is written whole or not at all: zeros from its middle on are no torn write.
+TEST_F(LogDamageTest, ZerosFromAnySectorOfTheLastBatchOnAreTorn) {
+  const uint64_t last_sector = (end_ - 1) / kSectorBytes * kSectorBytes;
   for (uint64_t from = kRecordsAt; from < end_; ++from) {
     SCOPED_TRACE(absl::StrCat("zeros from byte ", from));
     std::string zeros = content_;
     zeros.replace(from, end_ - from, end_ - from, '\0');
     const Opened opened = OpenWith(PathOf(kLast), zeros);
-    if (from < begin_) {
+    if (from < begin_ || from > last_sector) {
       ExpectDamage(opened, PathOf(kLast));
     } else {
       ExpectSound(opened, before_);
@@ -302,7 +304,8 @@ TEST_F(LogDamageTest, ABatchWithZerosInItIsNotTakenForTorn) {
 }
 
 TEST_F(LogDamageTest, ATornBatchBesideADamagedWatermarkIsNotJudged) {
-  std::string torn = content_.substr(0, end_ - 8) + std::string(content_.size() - end_ + 8, '\0');
+  const uint64_t sector = (end_ - 1) / kSectorBytes * kSectorBytes;
+  std::string torn = content_.substr(0, sector) + std::string(content_.size() - sector, '\0');
   ExpectSound(OpenWith(PathOf(kLast), torn), before_);
   for (int slot = 0; slot < kWatermarkSlots; ++slot) {
     std::string bad = torn;

@@ -252,8 +252,6 @@ bool Reader::JudgeTail(const Segment& segment, const Watermarks& marks, uint64_t
     return damage("the last watermark speaks of a batch that cannot be");
   } else if (!AllZero(data.substr(batch_end))) {
     return damage("a later batch was begun");
-  } else if (data[batch_end - 1] == '\0') {
-    evidence = "its end was never written";
   } else if (CountZeroSectors(end, data.substr(end, batch_end - end)) > marks.best->zero_sectors) {
     evidence = "a sector of it was never written";
   } else {

@@ -21,8 +21,8 @@ inline constexpr uint64_t kPageBytes = 4096;
 inline constexpr uint64_t kRecordsAt = 3 * kPageBytes;
 inline constexpr uint64_t kRecordHeaderBytes = 40;
 inline constexpr int kWatermarkSlots = 2;
-// The payload of the record that ends a batch. No byte of it can be turned into zero by one flipped
-// bit, so a zero in its place means that the disk did not get there.
+// The payload of the record that ends a batch. The sector that it ends in is never all zero, so a
+// zero one in its place means that the disk did not get there.
 inline constexpr absl::string_view kBatchEndMark = "\xA5\xA5\xA5\xA5\xA5\xA5\xA5\xA5";
 
 // All that the log knows beside the entries' contents, at one point of its records.

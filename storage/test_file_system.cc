@@ -11,9 +11,9 @@ namespace {
 
 constexpr uint64_t kSector = 512;
 
-std::string DirOf(const std::string& path) {
+bool IsIn(absl::string_view dir, absl::string_view path) {
   const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "" : path.substr(0, slash);
+  return path.substr(0, slash == absl::string_view::npos ? 0 : slash) == dir;
 }
 
 uint64_t SectorsOf(uint64_t bytes) {
@@ -119,7 +119,7 @@ absl::StatusOr<std::vector<std::string>> TestFileSystem::List(const std::string&
   if (absl::Status s = Refusal(); !s.ok()) return s;
   std::vector<std::string> names;
   for (const auto& [path, node] : names_) {
-    if (DirOf(path) == dir) names.push_back(path.substr(dir.size() + 1));
+    if (IsIn(dir, path)) names.push_back(path.substr(dir.size() + 1));
   }
   return names;
 }
@@ -148,12 +148,12 @@ absl::Status TestFileSystem::Remove(const std::string& path) {
 absl::Status TestFileSystem::SyncDirectory(const std::string& dir) {
   if (absl::Status s = Begin(Operation::kSyncDirectory, dir); !s.ok()) return s;
   for (auto it = durable_names_.begin(); it != durable_names_.end();) {
-    it = DirOf(it->first) == dir ? durable_names_.erase(it) : std::next(it);
+    it = IsIn(dir, it->first) ? durable_names_.erase(it) : std::next(it);
   }
   for (const auto& [path, node] : names_) {
-    if (DirOf(path) == dir) durable_names_[path] = node;
+    if (IsIn(dir, path)) durable_names_[path] = node;
   }
-  std::erase_if(changes_, [&](const NameChange& change) { return DirOf(change.path) == dir; });
+  std::erase_if(changes_, [&](const NameChange& change) { return IsIn(dir, change.path); });
   return absl::OkStatus();
 }
 
