@@ -71,6 +71,14 @@ inline constexpr size_t kReportsPendingMax = 256;
 // Expiries proposed at one time; the rest follow with the next tick.
 inline constexpr size_t kExpiriesAtOnceMax = 1'000;
 
+// A node that is not let in yet says hello again this often.
+inline constexpr int64_t kHelloAgainMs = 500;
+// One that asks to come back and has said nothing for some of these does not ask any more.
+inline constexpr int64_t kNewcomerAsksMs = 4 * kHelloAgainMs;
+// A stream that an old incarnation has left behind, silent for this long, is no sign of life: its
+// host may have lost power. Longer than any election, shorter than an operator's patience.
+inline constexpr int64_t kOldIncarnationSilentMs = 3'000;
+
 // Ledger rows are written behind Apply this often.
 inline constexpr int64_t kLedgerWriteIntervalMs = 50;
 

@@ -16,8 +16,6 @@ namespace {
 using quorum::Role;
 using quorum::Slot;
 
-constexpr int64_t kHelloAgainMs = 500;
-
 // Where this run of the process begins to count; far from where it could wrap.
 uint64_t DrawId(Random* random) {
   uint64_t id = 0;
@@ -74,6 +72,9 @@ void Node::AfterHello() {
     for (auto& [peer, accepted] : outgoing_) OnOutgoingUp(peer);
   }
   if (membership_.born() && !core_) StartCore();
+  if (membership_.TakeHelloAgain()) {
+    for (auto& [peer, accepted] : outgoing_) OnOutgoingUp(peer);
+  }
   for (const auto& [slot, reason] : membership_.refusals()) {
     if (told_refusals_[slot] != reason && !membership_.fatal()) Log(LogLevel::kError, reason);
   }
@@ -88,9 +89,7 @@ void Node::StartCore() {
   for (const Server& server : config_.servers) config.slots.push_back(server.slot);
   // Until the log names others the members are those of the birth.
   if (recovered_.members.list.empty()) {
-    for (const storage::Member& member : membership_.identity().members) {
-      recovered_.members.list.push_back({static_cast<Slot>(member.slot), member.incarnation, true});
-    }
+    recovered_.members = BirthMembers(membership_.identity());
   }
   config.heartbeat_ticks = Ticks(config_.heartbeat_ms);
   config.election_min_ticks = Ticks(config_.election_timeout_ms);

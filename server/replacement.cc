@@ -1,0 +1,102 @@
+#include "server/replacement.h"
+
+#include "absl/strings/str_cat.h"
+#include "server/limits.h"
+
+namespace triad::server {
+namespace {
+
+using quorum::Member;
+using quorum::Slot;
+
+// In the words of the log: the members in force, with what the ledger knows of each incarnation.
+v1::Members Record(const quorum::Members& members, const v1::Members& recorded) {
+  v1::Members result;
+  for (const Member& member : members.list) {
+    v1::Members::Node* node = result.add_nodes();
+    for (const auto& known : recorded.nodes()) {
+      if (known.incarnation() == member.incarnation) *node = known;
+    }
+    node->set_slot(static_cast<uint32_t>(member.slot));
+    node->set_incarnation(member.incarnation);
+    node->set_voter(member.voter);
+  }
+  return result;
+}
+
+// The node of `slot` in `members`, put in its place in the order of slots if there is none.
+v1::Members::Node* NodeOf(Slot slot, v1::Members* members) {
+  const auto number = static_cast<uint32_t>(slot);
+  int place = 0;
+  for (; place < members->nodes_size() && members->nodes(place).slot() <= number; ++place) {
+    if (members->nodes(place).slot() == number) return members->mutable_nodes(place);
+  }
+  members->add_nodes()->set_slot(number);
+  for (int last = members->nodes_size() - 1; last > place; --last) {
+    members->mutable_nodes()->SwapElements(last, last - 1);
+  }
+  return members->mutable_nodes(place);
+}
+
+}  // namespace
+
+void Replacement::OnAsk(const v1::Hello& hello, int64_t now_ms) {
+  newcomers_[static_cast<Slot>(hello.self().slot())] = {hello.self().incarnation(), hello.host_id(),
+                                                        hello.host_id_matches(), now_ms};
+}
+
+const Replacement::Newcomer* Replacement::Asking(Slot slot, const View& view,
+                                                 int64_t now_ms) const {
+  const auto it = newcomers_.find(slot);
+  if (it == newcomers_.end() || now_ms - it->second.asked_ms > kNewcomerAsksMs) return nullptr;
+  const Member* member = view.in_force.Find(slot);
+  const bool in_force = member != nullptr && member->incarnation == it->second.incarnation;
+  return in_force ? nullptr : &it->second;
+}
+
+std::string Replacement::WaitsFor(Slot slot, const View& view, int64_t now_ms) const {
+  const int number = ToInt(slot);
+  const Newcomer* newcomer = Asking(slot, view, now_ms);
+  if (newcomer == nullptr) return absl::StrCat("node ", number, " has not asked lately");
+  if (!view.leads_confirmed) {
+    return absl::StrCat("node ", number, " waits to be let in by the leader");
+  }
+  if (!view.committed) {
+    return absl::StrCat("node ", number, " waits: another change of members is under way");
+  }
+  const Member* member = view.in_force.Find(slot);
+  if (member == nullptr) return "";
+  if (view.connected(slot)) {
+    return absl::StrCat("node ", number, " is connected under its old incarnation: stop that one");
+  }
+  // Every grant is on two disks before anybody hears of it; only `triadd recover` may change that.
+  if (member->voter && view.in_force.voters() == 2) {
+    return absl::StrCat("node ", number, " waits: without its old incarnation one voter would be ",
+                        "left; let another node catch up first, or run triadd recover on the last");
+  }
+  return "";
+}
+
+std::optional<v1::Members> Replacement::Next(const View& view, int64_t now_ms) const {
+  if (!view.leads_confirmed || !view.committed) return std::nullopt;
+  v1::Members next = Record(view.in_force, view.recorded);
+  // Whoever can vote soonest comes first: until then the loss of one node more is a standstill.
+  for (const Member& member : view.in_force.list) {
+    if (member.voter || Asking(member.slot, view, now_ms) != nullptr) continue;
+    if (!view.caught_up(member.slot)) continue;
+    NodeOf(member.slot, &next)->set_voter(true);
+    return next;
+  }
+  for (const auto& [slot, newcomer] : newcomers_) {
+    if (Asking(slot, view, now_ms) == nullptr || !WaitsFor(slot, view, now_ms).empty()) continue;
+    v1::Members::Node* node = NodeOf(slot, &next);
+    node->set_incarnation(newcomer.incarnation);
+    node->set_voter(false);
+    node->set_host_id(newcomer.host_id);
+    node->set_waiver(!newcomer.host_id_matches);
+    return next;
+  }
+  return std::nullopt;
+}
+
+}  // namespace triad::server
