@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Known bugs, compiled in one at a time: a check that does not find them proves nothing.
 
-    mutants.py run [--build DIR] [--through COMMAND] [NAME...]   what ./dev mutants does
+    mutants.py run [--sim K] [--through COMMAND] [NAME...]       what ./dev mutants does
     mutants.py apply NAME DIR                                    writes the mutated files below DIR (CMake calls this)
     mutants.py check                                             the table itself, a test of ctest
 
@@ -342,9 +342,11 @@ def run_clean(tree: Tree, mutants: list[Mutant]) -> None:
     print(f"without a mutant: {len(budgets)} checks are clean", flush=True)
 
 
-def run(names: list[str], build: Path, through: list[str]) -> int:
+def run(names: list[str], build: Path, through: list[str], simulated_seeds: int | None) -> int:
     table = read_table()
     chosen = [find(table, name) for name in names] if names else table
+    for mutant in chosen if simulated_seeds else []:
+        mutant.check, mutant.seeds = [SIMULATOR], simulated_seeds
     if wrong := complaints(chosen):
         raise Wrong("\n".join(wrong))
     applying = [mutant for mutant in chosen if not mutant.reason]
@@ -393,6 +395,7 @@ def main() -> int:
     verbs = parser.add_subparsers(dest="verb", required=True)
     runs = verbs.add_parser("run")
     runs.add_argument("--build", type=Path, default=ROOT / "build" / "mutants")
+    runs.add_argument("--sim", type=int, metavar="K", help="not by their own checks, but by K seeds of the simulator")
     runs.add_argument("--through", type=shlex.split, default=[], help="run builds and checks through this command")
     runs.add_argument("names", nargs="*")
     applies = verbs.add_parser("apply")
@@ -408,7 +411,7 @@ def main() -> int:
             wrong = complaints(read_table())
             print("\n".join(wrong), end="\n" if wrong else "")
             return 1 if wrong else 0
-        return run(arguments.names, arguments.build.resolve(), arguments.through)
+        return run(arguments.names, arguments.build.resolve(), arguments.through, arguments.sim)
     except Wrong as wrong:
         print(wrong, file=sys.stderr)
         return 2
