@@ -69,6 +69,17 @@ TEST(Cluster, SafetyHoldsAndProgressResumesOverRandomSeeds) {
   EXPECT_GT(coverage.votes_refused, 0u);
   EXPECT_GT(coverage.appends_refused, 0u);
   EXPECT_GT(coverage.compactions, 0u);
+  EXPECT_GT(coverage.snapshots, 0u);
+  EXPECT_GT(coverage.snapshots_over_entries, 0u);
+  EXPECT_GT(coverage.ledgers_missing, 0u);
+  EXPECT_GT(coverage.adopted_at_start, 0u);
+  EXPECT_GT(coverage.wipes, 0u);
+  EXPECT_GT(coverage.admissions, 0u);
+  EXPECT_GT(coverage.promotions, 0u);
+  EXPECT_GT(coverage.members_cut, 0u);
+  EXPECT_GT(coverage.strangers, 0u);
+  EXPECT_GT(coverage.leaders_stuck, 0u);
+  EXPECT_GT(coverage.torn_writes, 0u);
 }
 
 TEST(Cluster, OneNodeAloneKeepsItsPromisesOverRandomSeeds) {

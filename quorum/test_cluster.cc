@@ -10,7 +10,11 @@ namespace triad::quorum {
 namespace {
 
 constexpr uint64_t kTick = 10;  // in units of now_
-constexpr size_t kTraceLines = 120;
+constexpr size_t kTraceLines = 200;
+// A write that takes longer than an election timeout hangs.
+constexpr uint64_t kStuckTicks = 30;
+// Walking through a whole log after every event would be most of the work.
+constexpr uint64_t kEventsPerWalk = 256;
 
 std::string Name(const Message& message) {
   const std::string head =
@@ -39,9 +43,12 @@ std::string Name(const Message& message) {
 }  // namespace
 
 TestCluster::TestCluster(uint64_t seed, size_t nodes, Faults faults)
-    : random_(seed), faults_(faults), checker_(nodes), nodes_(nodes) {
+    : random_(seed), faults_(faults), checker_(MakeMembers(nodes)), nodes_(nodes) {
   for (size_t i = 0; i < nodes; ++i) {
     nodes_[i].slot = static_cast<Slot>(i + 1);
+    nodes_[i].disk.incarnation = Incarnation(nodes_[i].slot);
+    nodes_[i].disk.birth = MakeMembers(nodes);
+    nodes_[i].disk.ledger = TestLedger{Index(), Term(), MakeMembers(nodes)};
     nodes_[i].tick_interval = kTick - 1 + random_.Below(3);
   }
   for (Node& node : nodes_) Start(node);
@@ -83,17 +90,23 @@ bool TestCluster::HandleOne() {
 void TestCluster::Handle(Event event) {
   if (event.what == What::kClient) {
     Client();
+    Maintain();
     Misfortune();
     Schedule(kTick, std::move(event));
     return;
   }
   Node& node = At(event.node);
   if (event.what == What::kStart) {
-    if (node.core == nullptr && node.life == event.life) Start(node);
+    if (node.core == nullptr && node.life == event.life && !node.rejoining) Start(node);
     return;
   }
   // A network does not care which life it delivers to; all else belongs to one life.
   if (node.core == nullptr || (event.what != What::kDeliver && event.life != node.life)) return;
+  if (event.what == What::kDeliver &&
+      (event.to != node.disk.incarnation || !Knows(node, event.message.from, event.from))) {
+    ++coverage_.strangers;
+    return;
+  }
   if (node.paused_until > now_) {
     const uint64_t delay = node.paused_until - now_;
     Schedule(delay, std::move(event));
@@ -106,6 +119,11 @@ void TestCluster::Handle(Event event) {
   Mix(now_ * 31 + static_cast<uint64_t>(event.what) * 7 + static_cast<uint64_t>(event.node));
   switch (event.what) {
     case What::kTick:
+      if (node.syncing > 0 && !node.stuck && now_ - node.sync_began > kStuckTicks * kTick) {
+        node.stuck = true;
+        if (node.core->role() == Role::kLeader) ++coverage_.leaders_stuck;
+        node.core->SetDiskStuck(true);
+      }
       node.core->Tick();
       Schedule(node.tick_interval, std::move(event));
       break;
@@ -124,15 +142,21 @@ void TestCluster::Handle(Event event) {
       node.ready_scheduled = false;
       Drain(node);
       break;
+    case What::kSnapshot:
+      node.fetching = false;
+      Install(node, event.ledger);
+      break;
     case What::kStart:
     case What::kClient:
       break;
   }
   AfterInput(node);
+  if (node.core != nullptr && event_count_ % kEventsPerWalk == 0) node.core->CheckInvariants();
 }
 
 void TestCluster::AfterInput(Node& node) {
   Observe(node);
+  MaybeFetch(node);
   if (!node.core->HasReady() || node.ready_scheduled) return;
   if (!random_.Permille(faults_.lazy_ready)) return Drain(node);
   node.ready_scheduled = true;
@@ -154,17 +178,17 @@ void TestCluster::Act(Node& node, Ready ready) {
     Send(message);
   }
   if (ready.write_id != 0) {
-    node.writes.push_back({ready.write_id, ready.hard_state, std::move(ready.entries),
+    node.writes.push_back({ready.write_id, ready.hard_state, ready.start, std::move(ready.entries),
                            std::move(ready.send_after_write)});
     StartSync(node);
-  } else if (ready.hard_state.has_value() || !ready.entries.empty()) {
+  } else if (ready.hard_state.has_value() || ready.start.has_value() || !ready.entries.empty()) {
     checker_.Fail("something is to be written under no write id");
   } else if (!node.writes.empty()) {
     auto& after = node.writes.back().after;
     after.insert(after.end(), ready.send_after_write.begin(), ready.send_after_write.end());
   } else {
     for (const Message& message : ready.send_after_write) {
-      checker_.OnSend(message, node.disk);
+      checker_.OnSend(message, node.disk, At(message.to).disk.incarnation);
       Send(message);
     }
   }
@@ -176,20 +200,24 @@ void TestCluster::Apply(Node& node, std::vector<Entry> committed) {
   std::vector<const TestDisk*> disks;
   for (const Node& other : nodes_) disks.push_back(&other.disk);
   for (const Entry& entry : committed) {
-    if (entry.index != node.applied + 1) {
+    if (entry.index != node.ledger.index + 1) {
       checker_.Fail(absl::StrCat("node ", ToInt(node.slot), " applies ", entry.index.value(),
-                                 " after ", node.applied.value()));
+                                 " after ", node.ledger.index.value()));
     }
-    node.applied = entry.index;
     checker_.OnCommitted(node.slot, entry, disks);
+    node.ledger.index = entry.index;
+    node.ledger.term = entry.term;
+    if (entry.kind == EntryKind::kMembers) node.ledger.members = *DecodeMembers(*entry.payload);
     if (!node.disk.Holds(entry.index, entry.term)) {
       checker_.Fail(absl::StrCat("node ", ToInt(node.slot), " applies ", entry.index.value(),
                                  " before it is durable there"));
     }
     ++coverage_.applied;
   }
-  // The ledger is synced behind the log, at times of its own.
-  if (!committed.empty() && random_.Permille(100)) node.disk.ledger = node.applied;
+  // The ledger is synced behind the log, at times of its own, and not while another one waits.
+  if (!committed.empty() && !node.disk.staged.has_value() && random_.Permille(100)) {
+    node.disk.ledger = node.ledger;
+  }
 }
 
 void TestCluster::AnswerReads(Node& node, const std::vector<ReadState>& reads) {
@@ -212,6 +240,7 @@ void TestCluster::AnswerReads(Node& node, const std::vector<ReadState>& reads) {
 void TestCluster::StartSync(Node& node) {
   if (node.syncing > 0 || node.writes.empty()) return;
   node.syncing = node.writes.size();  // all that gathered, under one sync
+  node.sync_began = now_;
   uint64_t delay = 1 + random_.Below(faults_.disk_max);
   if (random_.Permille(faults_.disk_stall)) delay += random_.Below(100 * kTick);
   Schedule(delay, {.what = What::kDisk, .node = node.slot, .life = node.life});
@@ -229,20 +258,26 @@ void TestCluster::FinishSync(Node& node) {
   }
   if (keep_trace_) Note(absl::StrCat(ToInt(node.slot), " synced write ", id));
   for (const Message& message : released) {
-    checker_.OnSend(message, node.disk);
+    checker_.OnSend(message, node.disk, At(message.to).disk.incarnation);
     Send(message);
   }
+  Adopt(node);
   node.core->Advance(id);
+  if (node.stuck) {
+    node.stuck = false;
+    node.core->SetDiskStuck(false);
+  }
   StartSync(node);
 }
 
-void TestCluster::Store(Node& node, const Write& write) {
+void TestCluster::Store(Node& node, const Write& write, size_t parts) {
   TestDisk& disk = node.disk;
-  if (write.hard_state.has_value()) {
+  if (write.hard_state.has_value() && parts-- > 0) {
     checker_.OnDurable(disk.hard_state, *write.hard_state);
     disk.hard_state = *write.hard_state;
   }
-  if (write.entries.empty()) return;
+  if (write.start.has_value() && parts-- > 0) Begin(disk, *write.start);
+  if (write.entries.empty() || parts == 0) return;
   const Index first = write.entries.front().index;
   if (first <= disk.snapshot_index || first > disk.last_index() + 1) {
     return checker_.Fail(absl::StrCat("node ", ToInt(node.slot), " writes entry ", first.value(),
@@ -251,7 +286,9 @@ void TestCluster::Store(Node& node, const Write& write) {
   if (first <= disk.last_index()) ++coverage_.truncations;
   disk.entries.resize(first - disk.snapshot_index - 1);
   for (const Entry& entry : write.entries) {
-    checker_.OnStored(entry, disk.entries.empty() ? disk.snapshot_term : disk.entries.back().term);
+    if (parts-- == 0) return;
+    checker_.OnStored(entry, disk.entries.empty() ? disk.snapshot_term : disk.entries.back().term,
+                      disk.incarnation);
     disk.entries.push_back(entry);
   }
 }
@@ -266,14 +303,20 @@ void TestCluster::Send(const Message& message) {
   }
   const size_t from = static_cast<size_t>(message.from);
   const size_t to = static_cast<size_t>(message.to);
-  const bool lost = cut_until_[from][to] > now_ || random_.Permille(faults_.drop);
+  const std::string& listener = At(message.to).disk.incarnation;
+  const bool lost = cut_until_[from][to] > now_ || random_.Permille(faults_.drop) ||
+                    !Knows(At(message.from), message.to, listener);
   if (keep_trace_) Note(absl::StrCat(lost ? "  LOST " : "  send ", Name(message)));
   if (lost) return;
   const int copies = random_.Permille(faults_.twice) ? 2 : 1;
   for (int i = 0; i < copies; ++i) {
     uint64_t delay = 1 + random_.Below(faults_.delay_max);
     if (random_.Permille(faults_.late)) delay += random_.Below(30 * kTick);
-    Schedule(delay, {.what = What::kDeliver, .node = message.to, .message = message});
+    Schedule(delay, {.what = What::kDeliver,
+                     .node = message.to,
+                     .message = message,
+                     .from = At(message.from).disk.incarnation,
+                     .to = listener});
   }
 }
 
@@ -288,32 +331,28 @@ void TestCluster::Observe(Node& node) {
       ++coverage_.elections;
       if (keep_trace_) Note(absl::StrCat(ToInt(node.slot), " LEADS ", core.term().value()));
     }
-    checker_.OnLeader(node.slot, core.term());
+    checker_.OnLeader(node.slot, core.term(), core.members(), node.disk.incarnation);
   } else if (node.seen_role == Role::kLeader && core.term() == node.seen_term) {
     ++coverage_.stand_downs;
   }
   node.seen_role = core.role();
   node.seen_term = core.term();
   node.seen_commit = core.commit_index();
+  if (core.members_index() < node.seen_members) ++coverage_.members_cut;
+  node.seen_members = core.members_index();
   committed_anywhere_ = std::max(committed_anywhere_, core.commit_index());
 }
 
 void TestCluster::Start(Node& node) {
   ++node.life;
-  const TestDisk& disk = node.disk;
-  node.applied = disk.ledger;
-  node.seen_term = disk.hard_state.term;
-  node.seen_commit = disk.ledger;
+  Recovered recovered = Recover(node);
+  node.seen_term = node.disk.hard_state.term;
+  node.seen_commit = node.ledger.index;
   node.seen_role = Role::kFollower;
+  node.seen_members = Index();
   Config config = MakeConfig(node.slot, nodes_.size());
+  config.incarnation = node.disk.incarnation;
   config.random = [this](uint32_t bound) { return random_.Below(bound); };
-  Recovered recovered;
-  recovered.hard_state = disk.hard_state;
-  recovered.snapshot_index = disk.snapshot_index;
-  recovered.snapshot_term = disk.snapshot_term;
-  recovered.entries = disk.entries;
-  recovered.applied = disk.ledger;
-  recovered.members = MakeMembers(nodes_.size());
   node.core = std::make_unique<Core>(std::move(config), std::move(recovered));
   if (keep_trace_) Note(absl::StrCat(ToInt(node.slot), " starts"));
   Schedule(1 + random_.Below(node.tick_interval),
@@ -327,9 +366,16 @@ void TestCluster::Crash(Node& node) {
   // on them does not leave.
   const size_t kept = random_.Below(static_cast<uint32_t>(node.writes.size() + 1));
   for (size_t i = 0; i < kept; ++i) Store(node, node.writes[i]);
+  if (kept < node.writes.size() && random_.Permille(500)) {
+    ++coverage_.torn_writes;
+    Store(node, node.writes[kept],
+          random_.Below(static_cast<uint32_t>(node.writes[kept].entries.size()) + 3));
+  }
   coverage_.lost_writes += node.writes.size() - kept;
   node.writes.clear();
   node.syncing = 0;
+  node.stuck = false;
+  node.fetching = false;
   node.reads.clear();
   node.ready_scheduled = false;
   node.paused_until = 0;
@@ -345,20 +391,6 @@ void TestCluster::BreakStreams(const Node& node) {
     Schedule(faults_.delay_max + 1 + random_.Below(kTick),
              {.what = What::kLinkDown, .node = other.slot, .life = other.life, .peer = node.slot});
   }
-}
-
-// Only what every ledger holds is cut off, because snapshots do not travel yet.
-void TestCluster::Compact(Node& node) {
-  if (faults_.compact == 0) return;
-  Index until = node.disk.ledger;
-  for (const Node& other : nodes_) until = std::min(until, other.disk.ledger);
-  TestDisk& disk = node.disk;
-  if (until <= disk.snapshot_index) return;
-  const auto end = disk.entries.begin() + static_cast<ptrdiff_t>(until - disk.snapshot_index);
-  disk.snapshot_term = std::prev(end)->term;
-  disk.entries.erase(disk.entries.begin(), end);
-  disk.snapshot_index = until;
-  ++coverage_.compactions;
 }
 
 void TestCluster::Pause(Node& node) {

@@ -12,11 +12,14 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "quorum/core.h"
+#include "quorum/members.h"
 
 namespace triad::quorum {
 
@@ -46,7 +49,9 @@ struct Faults {
   uint32_t disk_stall = 0;
   uint32_t link_down = 0;
   uint32_t transfer = 0;
-  uint32_t compact = 0;
+  uint32_t compact = 0;      // per tick; leaves so few entries that followers need snapshots
+  uint32_t wipe = 0;         // a node loses its disk and comes back as a new incarnation
+  uint32_t ledger_loss = 0;  // per start: the ledger is gone, the log is whole
   uint32_t fat = 0;  // commands of 200 KB, so that messages, window and log meet their limits
 
   // Swarm: each seed draws which kinds there are and how bad; one in five has none.
@@ -67,18 +72,40 @@ struct Coverage {
   uint64_t votes_refused = 0;
   uint64_t appends_refused = 0;
   uint64_t compactions = 0;
+  uint64_t snapshots = 0;
+  uint64_t snapshots_over_entries = 0;  // the log held the snapshot's entry and what follows stayed
+  uint64_t ledgers_missing = 0;
+  uint64_t adopted_at_start = 0;  // a crash came between the log's new start and the ledger's
+  uint64_t wipes = 0;
+  uint64_t admissions = 0;  // C2
+  uint64_t promotions = 0;  // C3
+  uint64_t members_cut = 0;
+  uint64_t strangers = 0;  // messages of or for an incarnation that is no member
+  uint64_t leaders_stuck = 0;
+  uint64_t torn_writes = 0;
 
   void Add(const Coverage& other);
 };
 
+// The state that entries were applied to, as far as the core is concerned.
+struct TestLedger {
+  Index index;
+  Term term;
+  Members members;
+};
+
 struct TestDisk {
+  std::string incarnation;
+  Members birth;  // empty for an incarnation that came later
   HardState hard_state;
   Index snapshot_index;
   Term snapshot_term;
-  std::vector<Entry> entries;  // after snapshot_index
-  Index ledger;                // applied and synced
+  std::vector<Entry> entries;        // after snapshot_index
+  std::optional<TestLedger> ledger;  // synced; empty: damaged
+  std::optional<TestLedger> staged;  // a snapshot that has come and has not taken its place yet
 
   Index last_index() const { return snapshot_index + entries.size(); }
+  const Entry& At(Index index) const { return entries[index - snapshot_index - 1]; }
   // True for a compacted one as well: it was committed.
   bool Holds(Index index, Term term) const;
 };
@@ -86,33 +113,45 @@ struct TestDisk {
 // What must hold, written down without a look into the cores.
 class Checker {
  public:
-  explicit Checker(size_t nodes) : nodes_(nodes) {}
+  explicit Checker(Members birth) { members_[Index()] = std::move(birth); }
 
   const std::string& failure() const { return failure_; }
   void Fail(std::string what);
 
-  void OnLeader(Slot slot, Term term);                           // election safety
-  void OnSend(const Message& message, const TestDisk& disk);     // nothing leaves early
+  // Election safety, and rule 9: elected by voters of `members` only.
+  void OnLeader(Slot slot, Term term, const Members& members, const std::string& incarnation);
+  // Nothing leaves early. `to` is the incarnation that listens.
+  void OnSend(const Message& message, const TestDisk& disk, const std::string& to);
   void OnSendNow(const Message& message, const TestDisk& disk);  // the same, for send_now
   void OnDurable(const HardState& before, const HardState& after);
-  void OnStored(const Entry& entry, Term prev_term);  // log matching
+  void OnStored(const Entry& entry, Term prev_term,
+                const std::string& incarnation);  // log matching
   void OnProposed(const Core::Position& position, const std::string* payload);
-  // `disks` of all nodes; the entry is given out for apply at `slot`.
+  // A leader puts `change` in the place of `before`, whose entry is of `before_term` (0:
+  // compacted).
+  void OnProposedMembers(const MembersLog::Change& before, Term before_term,
+                         const MembersLog::Change& change);
+  // The entry is given out for apply at `slot`; `disks` of all nodes.
   void OnCommitted(Slot slot, const Entry& entry, const std::vector<const TestDisk*>& disks);
+  // A snapshot of what was applied up to `index`.
+  void OnSnapshot(const TestLedger& ledger);
 
  private:
   struct Stored {
     const std::string* payload = nullptr;
     Term prev_term;
+    std::set<std::string> holders;  // incarnations on whose disk it ever was
   };
 
-  size_t nodes_;
   std::string failure_;
   std::map<Term, Slot> leaders_;
-  std::map<std::pair<Slot, Term>, Slot> votes_;  // by what left the voter
+  // By what left the voter: its incarnation and term, and the incarnation it voted for.
+  std::map<std::pair<std::string, Term>, std::string> votes_;
   std::map<std::pair<Index, Term>, Stored> stored_;
   std::map<std::pair<Index, Term>, const std::string*> proposed_;
   std::map<Index, Entry> committed_;
+  std::map<Index, Members> members_;         // that were applied
+  std::vector<MembersLog::Change> changes_;  // that were proposed
 };
 
 class TestCluster {
@@ -148,6 +187,7 @@ class TestCluster {
   struct Write {
     uint64_t id = 0;
     std::optional<HardState> hard_state;
+    std::optional<LogStart> start;
     std::vector<Entry> entries;
     std::vector<Message> after;
   };
@@ -158,23 +198,41 @@ class TestCluster {
     TestDisk disk;
     std::deque<Write> writes;
     size_t syncing = 0;  // how many of them the sync under way covers
-    Index applied;
+    uint64_t sync_began = 0;
+    bool stuck = false;
+    TestLedger ledger;       // in memory, ahead of the disk's
+    bool fetching = false;   // a snapshot is on its way
+    bool rejoining = false;  // a new incarnation that nobody has let in yet
+    char life_letter = 'a';
     uint32_t tick_interval = 10;
     uint64_t paused_until = 0;
     bool notices_pause = false;
     bool ready_scheduled = false;
     Term seen_term;
     Index seen_commit;
+    Index seen_members;
     Role seen_role = Role::kFollower;
     std::map<uint64_t, Index> reads;  // id -> what must be seen at least
   };
-  enum class What : uint8_t { kTick, kDeliver, kDisk, kReady, kStart, kLinkDown, kClient };
+  enum class What : uint8_t {
+    kTick,
+    kDeliver,
+    kDisk,
+    kReady,
+    kStart,
+    kLinkDown,
+    kClient,
+    kSnapshot
+  };
   struct Event {
     What what = What::kTick;
     Slot node = Slot::kNone;
     uint64_t life = 0;
     Message message{};
     Slot peer = Slot::kNone;
+    std::string from{};  // incarnations at the two ends of the stream that carries the message
+    std::string to{};
+    TestLedger ledger{};
   };
 
   Node& At(Slot slot) { return nodes_[static_cast<size_t>(ToInt(slot)) - 1]; }
@@ -187,7 +245,20 @@ class TestCluster {
   void Crash(Node& node);
   void BreakStreams(const Node& node);
   void Pause(Node& node);
-  void Compact(Node& node);
+  // test_cluster_members.cc
+  void Maintain();
+  void CompactSome();
+  void MaybeFetch(Node& node);
+  void Install(Node& node, const TestLedger& snapshot);
+  void Adopt(Node& node);
+  void Wipe(Node& node);
+  bool IsWhole() const;
+  void ChangeMembers();
+  void Admit(Node& leader, Node& newcomer);
+  void Propose(Node& leader, const Members& members, uint64_t* counter);
+  bool Knows(const Node& node, Slot other, const std::string& incarnation) const;
+  Recovered Recover(Node& node);
+  void Begin(TestDisk& disk, LogStart start);
   void AfterInput(Node& node);
   void Drain(Node& node);
   void Act(Node& node, Ready ready);
@@ -195,7 +266,8 @@ class TestCluster {
   void AnswerReads(Node& node, const std::vector<ReadState>& reads);
   void StartSync(Node& node);
   void FinishSync(Node& node);
-  void Store(Node& node, const Write& write);
+  // A torn write leaves only so many of its parts: term and vote, start, then each entry.
+  void Store(Node& node, const Write& write, size_t parts = ~size_t{0});
   void Send(const Message& message);
   void Observe(Node& node);
   Node* AnyLeader();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "quorum/test_cluster.h"
 
 namespace triad::quorum {
@@ -24,6 +25,14 @@ const std::shared_ptr<const std::string>& FatPayload(size_t number) {
     return made;
   }();
   return (*payloads)[number % kFatPayloads];
+}
+
+bool IsHeldByMajority(const Members& members, const std::set<std::string>& holders) {
+  size_t held = 0;
+  for (const Member& member : members.list) {
+    held += member.voter && holders.contains(member.incarnation) ? 1 : 0;
+  }
+  return members.voters() > 0 && held >= members.Majority();
 }
 
 }  // namespace
@@ -54,7 +63,9 @@ Faults Faults::FromSeed(uint64_t seed) {
   faults.disk_stall = maybe(100);
   faults.link_down = maybe(20);
   faults.transfer = maybe(15);
-  faults.compact = maybe(1);
+  faults.compact = maybe(60);
+  faults.wipe = maybe(40);
+  faults.ledger_loss = maybe(300);
   if (random.Permille(200)) faults.fat = 1 + random.Below(1000);
   return faults;
 }
@@ -72,22 +83,47 @@ void Coverage::Add(const Coverage& other) {
   votes_refused += other.votes_refused;
   appends_refused += other.appends_refused;
   compactions += other.compactions;
+  snapshots += other.snapshots;
+  snapshots_over_entries += other.snapshots_over_entries;
+  ledgers_missing += other.ledgers_missing;
+  adopted_at_start += other.adopted_at_start;
+  wipes += other.wipes;
+  admissions += other.admissions;
+  promotions += other.promotions;
+  members_cut += other.members_cut;
+  strangers += other.strangers;
+  leaders_stuck += other.leaders_stuck;
+  torn_writes += other.torn_writes;
 }
 
 bool TestDisk::Holds(Index index, Term term) const {
   if (index <= snapshot_index) return true;
-  return index <= last_index() && entries[index - snapshot_index - 1].term == term;
+  return index <= last_index() && At(index).term == term;
 }
 
 void Checker::Fail(std::string what) {
   if (failure_.empty()) failure_ = std::move(what);
 }
 
-void Checker::OnLeader(Slot slot, Term term) {
+void Checker::OnLeader(Slot slot, Term term, const Members& members,
+                       const std::string& incarnation) {
   const auto [it, first] = leaders_.emplace(term, slot);
-  if (first || it->second == slot) return;
-  Fail(absl::StrCat("two leaders in term ", term.value(), ": ", ToInt(it->second), " and ",
-                    ToInt(slot)));
+  if (it->second != slot) {
+    Fail(absl::StrCat("two leaders in term ", term.value(), ": ", ToInt(it->second), " and ",
+                      ToInt(slot)));
+  }
+  if (!first) return;
+  size_t votes = 0;
+  for (const Member& member : members.list) {
+    if (!member.voter) continue;
+    const auto vote = votes_.find({member.incarnation, term});
+    const bool own = member.incarnation == incarnation;
+    if (own || (vote != votes_.end() && vote->second == incarnation)) ++votes;
+  }
+  if (votes < members.Majority()) {
+    Fail(absl::StrCat("node ", ToInt(slot), " leads term ", term.value(), " with ", votes,
+                      " votes of voters"));
+  }
 }
 
 void Checker::OnSendNow(const Message& message, const TestDisk& disk) {
@@ -104,7 +140,7 @@ void Checker::OnSendNow(const Message& message, const TestDisk& disk) {
   }
 }
 
-void Checker::OnSend(const Message& message, const TestDisk& disk) {
+void Checker::OnSend(const Message& message, const TestDisk& disk, const std::string& to) {
   const HardState& durable = disk.hard_state;
   const auto* response = std::get_if<VoteResponse>(&message.body);
   if (response != nullptr && response->pre_vote && response->granted) return;
@@ -118,8 +154,11 @@ void Checker::OnSend(const Message& message, const TestDisk& disk) {
     if (durable.term == message.term && durable.voted_for != voted_for) {
       Fail("a vote left that is not on the disk");
     }
-    const auto [it, first] = votes_.emplace(std::pair{message.from, message.term}, voted_for);
-    if (!first && it->second != voted_for) {
+    const std::string& chosen = request != nullptr ? disk.incarnation : to;
+    const auto [it, first] = votes_.emplace(std::pair{disk.incarnation, message.term}, chosen);
+    // A slot's vote may be sent twice, the second time to another incarnation of the slot:
+    // members.h says why no two of them can both count it.
+    if (!first && it->second != chosen && it->second.back() != chosen.back()) {
       Fail(absl::StrCat("node ", ToInt(message.from), " voted twice in term ",
                         message.term.value()));
     }
@@ -140,9 +179,10 @@ void Checker::OnDurable(const HardState& before, const HardState& after) {
   }
 }
 
-void Checker::OnStored(const Entry& entry, Term prev_term) {
-  const auto [it, first] =
-      stored_.emplace(std::pair{entry.index, entry.term}, Stored{entry.payload.get(), prev_term});
+void Checker::OnStored(const Entry& entry, Term prev_term, const std::string& incarnation) {
+  const auto [it, first] = stored_.emplace(std::pair{entry.index, entry.term},
+                                           Stored{entry.payload.get(), prev_term, {}});
+  it->second.holders.insert(incarnation);
   if (entry.kind == EntryKind::kNoop
           ? it->second.prev_term == prev_term
           : it->second.payload == entry.payload.get() && it->second.prev_term == prev_term) {
@@ -158,6 +198,16 @@ void Checker::OnProposed(const Core::Position& position, const std::string* payl
   }
 }
 
+void Checker::OnProposedMembers(const MembersLog::Change& before, Term before_term,
+                                const MembersLog::Change& change) {
+  changes_.push_back(change);
+  if (before_term == Term() || before.index == change.index) return;  // compacted: it was committed
+  if (!IsHeldByMajority(before.members, stored_[{before.index, before_term}].holders)) {
+    Fail(absl::StrCat("members were proposed at ", change.index.value(), " while those of ",
+                      before.index.value(), " were not committed"));
+  }
+}
+
 void Checker::OnCommitted(Slot slot, const Entry& entry,
                           const std::vector<const TestDisk*>& disks) {
   const auto [it, first] = committed_.emplace(entry.index, entry);
@@ -165,16 +215,34 @@ void Checker::OnCommitted(Slot slot, const Entry& entry,
     Fail(absl::StrCat("node ", ToInt(slot), " applies another entry at ", entry.index.value(),
                       " than was applied elsewhere"));
   }
-  size_t holders = 0;
-  for (const TestDisk* disk : disks) holders += disk->Holds(entry.index, entry.term) ? 1 : 0;
-  if (holders <= nodes_ / 2) {
+  if (entry.kind == EntryKind::kMembers) members_[entry.index] = *DecodeMembers(*entry.payload);
+  // Rule 9: a majority of the voters held it, by the members in force there or by a change that was
+  // proposed behind it.
+  std::set<std::string> holders = stored_[{entry.index, entry.term}].holders;
+  for (const TestDisk* disk : disks) {
+    if (disk->Holds(entry.index, entry.term)) holders.insert(disk->incarnation);
+  }
+  if (first && !IsHeldByMajority(std::prev(members_.upper_bound(entry.index))->second, holders) &&
+      std::none_of(changes_.begin(), changes_.end(), [&](const MembersLog::Change& change) {
+        return change.index >= entry.index && IsHeldByMajority(change.members, holders);
+      })) {
     Fail(absl::StrCat("entry ", entry.index.value(), " is given out for apply at node ",
-                      ToInt(slot), ", but ", holders, " disks hold it"));
+                      ToInt(slot), ", but only these ever held it: ", absl::StrJoin(holders, " ")));
   }
   if (entry.kind == EntryKind::kNoop) return;
   const auto proposal = proposed_.find({entry.index, entry.term});
   if (proposal == proposed_.end() || proposal->second != entry.payload.get()) {
     Fail(absl::StrCat("entry ", entry.index.value(), " is not what was proposed there"));
+  }
+}
+
+void Checker::OnSnapshot(const TestLedger& ledger) {
+  const auto committed = committed_.find(ledger.index);
+  if (committed == committed_.end() || committed->second.term != ledger.term) {
+    Fail(absl::StrCat("a snapshot at ", ledger.index.value(), " holds what was not committed"));
+  }
+  if (std::prev(members_.upper_bound(ledger.index))->second != ledger.members) {
+    Fail(absl::StrCat("a snapshot at ", ledger.index.value(), " has other members"));
   }
 }
 
@@ -233,9 +301,12 @@ void TestCluster::Misfortune() {
     AfterInput(node);
   }
   if (random_.Permille(faults_.pause)) Pause(node);
-  if (!random_.Permille(faults_.crash)) return;
+  const bool whole = IsWhole();
+  const bool wiped = random_.Permille(faults_.wipe) && whole;
+  if (!wiped && !random_.Permille(faults_.crash)) return;
   Crash(node);
-  if (random_.Permille(500)) Compact(node);
+  if (wiped) Wipe(node);
+  if (!wiped && whole && random_.Permille(faults_.ledger_loss)) node.disk.ledger.reset();
   Schedule(1 + random_.Below(150 * kTick),
            {.what = What::kStart, .node = node.slot, .life = node.life});
   if (random_.Permille(500)) BreakStreams(node);  // a host that vanishes breaks none
@@ -274,7 +345,8 @@ uint64_t TestCluster::RunUntilLed(Slot except, uint64_t ticks_max) {
 
 bool TestCluster::HasConverged(Index target) {
   return std::all_of(nodes_.begin(), nodes_.end(), [target](const Node& node) {
-    return node.core != nullptr && node.applied >= target && node.reads.empty();
+    return node.core != nullptr && node.ledger.index >= target && node.reads.empty() &&
+           node.core->members().voters() == node.core->members().list.size();
   });
 }
 
@@ -283,7 +355,7 @@ void TestCluster::HealAndConverge() {
   cut_until_ = {};
   for (Node& node : nodes_) {
     node.paused_until = 0;
-    if (node.core == nullptr) Start(node);
+    if (node.core == nullptr && !node.rejoining) Start(node);
   }
   // Stalled syncs and late messages of the bad time are still out there: 100 ticks at most.
   Run(100);

@@ -88,7 +88,7 @@ void Node::StartCore() {
   config.incarnation = membership_.identity().incarnation;
   for (const Server& server : config_.servers) config.slots.push_back(server.slot);
   // Until the log names others the members are those of the birth.
-  if (recovered_.members.list.empty()) {
+  if (recovered_.members.list.empty() && !recovered_.ledger_missing) {
     recovered_.members = BirthMembers(membership_.identity());
   }
   config.heartbeat_ticks = Ticks(config_.heartbeat_ms);
