@@ -136,6 +136,13 @@ int64_t Attachments::UnacknowledgedForMs(int64_t now_ms) const {
   return unacknowledged_since_ms_ ? now_ms - *unacknowledged_since_ms_ : 0;
 }
 
+std::vector<std::pair<std::string, uint64_t>> Attachments::sessions() const {
+  std::vector<std::pair<std::string, uint64_t>> all;
+  all.reserve(sessions_.size());
+  for (const auto& [session, attached] : sessions_) all.emplace_back(session, attached.attachment);
+  return all;
+}
+
 std::vector<ConnectionId> Attachments::connections() const {
   std::vector<ConnectionId> all;
   all.reserve(by_connection_.size());

@@ -54,6 +54,8 @@ class Attachments {
   // For how long beats have come in without any of them being acknowledged.
   int64_t UnacknowledgedForMs(int64_t now_ms) const;
   std::vector<ConnectionId> connections() const;
+  // All that are attached here, with their attachments.
+  std::vector<std::pair<std::string, uint64_t>> sessions() const;
   size_t size() const { return sessions_.size(); }
 
  private:

@@ -274,15 +274,35 @@ void ClientDesk::OnLedgerEvent(const license::LedgerEvent& event) {
     return;
   }
   if (event.kind != Kind::kEnded) return;
-  const auto connection = attachments_->ConnectionOf(event.session);
-  attachments_->Unbind(event.session);
-  if (!connection || *connection == 0 || event.reason == "closed") return;
+  if (event.reason == "closed") {
+    attachments_->Unbind(event.session);
+  } else {
+    TellEnded(event.session, event.reason);
+  }
+}
+
+void ClientDesk::TellEnded(const std::string& session, absl::string_view reason) {
+  const auto connection = attachments_->ConnectionOf(session);
+  attachments_->Unbind(session);
+  if (!connection || *connection == 0) return;
   v1::ServerMessage message;
   auto* told = message.mutable_event();
-  told->set_session(event.session);
+  told->set_session(session);
   told->set_kind(v1::SessionEvent::REMOVED);
-  told->set_reason(event.reason);
+  told->set_reason(std::string(reason));
   env_->clients->Send(*connection, std::move(message));
+}
+
+void ClientDesk::OnJump() {
+  const std::set<std::string> closing = proposals_->Closing();
+  for (const auto& [session, attachment] : attachments_->sessions()) {
+    const auto* known = ledger_->FindSession(session);
+    if (known == nullptr && !closing.contains(session)) {
+      TellEnded(session, "ended while this node was behind the others");
+    } else if (known == nullptr || known->attachment != attachment || known->node != config_.slot) {
+      attachments_->Unbind(session);
+    }
+  }
 }
 
 void ClientDesk::OnReportAnswer(const v1::SessionReportAnswer& answer) {

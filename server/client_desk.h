@@ -50,6 +50,9 @@ class ClientDesk : public Proposals::Sink {
   void set_not_ready(std::string reason) { not_ready_ = std::move(reason); }
 
   void OnLedgerEvent(const license::LedgerEvent& event);
+  // The ledger has jumped: events of its sessions are not known, so what they have come to is told
+  // from the new state.
+  void OnJump();
   void OnReportAnswer(const v1::SessionReportAnswer& answer);
 
   void OnOutcome(const Origin& origin, const v1::Outcome& outcome) override;
@@ -65,6 +68,7 @@ class ClientDesk : public Proposals::Sink {
 
   Origin MakeOrigin(Origin::Kind kind, const Caller& caller, uint64_t id,
                     const std::string& session) const;
+  void TellEnded(const std::string& session, absl::string_view reason);
   void AnswerSession(const Origin& origin, const v1::SessionState& state);
   void SubmitDetach(const std::string& session, uint64_t attachment);
   void Fail(ConnectionId connection, uint64_t id, v1::Failure::Why why, absl::string_view reason);

@@ -216,9 +216,17 @@ void Daemon::MakeNode(Site site) {
   });
   LedgerResults results;
   results.written = [this] { loop_.Post([this] { node_->OnLedgerWritten(); }); };
-  results.synced = [](license::LogPosition) {};
-  results.read = [](SnapshotRows) {};
-  results.staged = [](std::unique_ptr<license::Ledger>) {};
+  results.synced = [this](license::LogPosition position) {
+    loop_.Post([this, position] { node_->OnLedgerSynced(position); });
+  };
+  results.read = [this](SnapshotRows rows) {
+    auto shared = std::make_shared<SnapshotRows>(std::move(rows));  // a posted function is copied
+    loop_.Post([this, shared] { node_->OnSnapshotRead(std::move(*shared)); });
+  };
+  results.staged = [this](std::unique_ptr<license::Ledger> ledger) {
+    auto shared = std::make_shared<std::unique_ptr<license::Ledger>>(std::move(ledger));
+    loop_.Post([this, shared] { node_->OnStaged(std::move(*shared)); });
+  };
   ledger_thread_ = std::make_unique<LedgerThread>(
       LedgerDisk(ledger_home_.get(), std::move(opened_.store), place_.limits), logger_,
       std::move(results));
@@ -287,6 +295,7 @@ bool Daemon::AfterBatch() {
   node_->Flush();
   if (node_->fatal()) {
     logger_->Log(LogLevel::kError, *node_->fatal());
+    if (node_->disk_failed()) _exit(kExitDiskFailed);  // its thread will not come back
     refused_ = true;
     return false;
   }

@@ -106,6 +106,14 @@ class LedgerWriter {
   virtual void AdoptStaged() = 0;
 };
 
+// Asks a peer for one chunk of its ledger, in a call of its own; then Node::OnSnapshotChunk or
+// Node::OnSnapshotFailed. One call is under way at a time.
+class SnapshotTransport {
+ public:
+  virtual ~SnapshotTransport() = default;
+  virtual void Fetch(quorum::Slot from, v1::SnapshotRequest request) = 0;
+};
+
 // Who this node is, on its disk. A failure ends the process.
 class IdentityWriter {
  public:
@@ -144,6 +152,7 @@ struct Environment {
   IdentityWriter* identity_writer = nullptr;
   Logger* logger = nullptr;
   DiskSpace* disk_space = nullptr;  // may stay null: not known
+  SnapshotTransport* snapshots = nullptr;
 };
 
 }  // namespace triad::server

@@ -82,6 +82,37 @@ inline constexpr int64_t kOldIncarnationSilentMs = 3'000;
 // Ledger rows are written behind Apply this often.
 inline constexpr int64_t kLedgerWriteIntervalMs = 50;
 
+// A snapshot's chunk: rows up to about this many bytes (one row may be a license set of 3 MB).
+inline constexpr size_t kSnapshotChunkBytes = 256u << 10;
+// As fast as is harmless: a fraction of what a disk and a link of 1 Gbit/s do, so that the log's
+// writes and messages beside it are not late. A ledger of 1 GB takes a minute and a half.
+inline constexpr uint64_t kSnapshotBytesPerSecond = 12u << 20;
+// A chunk that has not come by then is asked for again; after some tries it begins anew.
+inline constexpr int64_t kSnapshotAnswerMs = 2'000;
+inline constexpr int64_t kSnapshotRetryMs = 100;
+inline constexpr int kSnapshotTriesMax = 5;
+// Chunks asked of this node and not read yet: each of the two others has one under way, and one
+// more that it has given up.
+inline constexpr size_t kSnapshotRequestsMax = 4;
+// A view that nobody has read from for so long is closed; far above the retries.
+inline constexpr int64_t kSnapshotViewIdleMs = 30'000;
+// Entries kept in the log behind what is applied, for followers that were away: half an hour of a
+// busy site. At twice as much the log is compacted.
+inline constexpr uint64_t kLogKeepEntries = 100'000;
+// The same in bytes: it is held in memory too.
+inline constexpr uint64_t kLogKeepBytes = 64u << 20;
+// Below this much free space a node says so, and two such nodes stop new checkouts: room for some
+// compactions of the ledger, two segments of the log, and all that gives back.
+inline constexpr int64_t kDiskFloorBytes = 256 << 20;
+// A node that is short of space says so with every report; it counts for a few of them.
+inline constexpr int64_t kLowSpaceHoldsMs = 5 * kReportIntervalMs;
+// A disk that has not answered for so long is not waited for any more.
+inline constexpr int64_t kDiskHangFatalMs = 10'000;
+// License sets that this node has proposed and that are not installed yet: administrators' work.
+inline constexpr size_t kInstallsMax = 16;
+// A node that asks to be let in says so twice a second; one not heard of for so long does not any
+// more.
+inline constexpr int64_t kRejoinForgottenMs = 2'000;
 // Views of the ledger that are read for other nodes: one for each of the two, and one for whoever
 // began anew while its old one is still open. Each keeps old rows from being cleaned up.
 inline constexpr size_t kSnapshotViewsMax = 3;

@@ -5,6 +5,11 @@
 // documents. It has no thread, socket, file or clock of its own: the daemon runs it on one thread,
 // the simulator runs three of them on one. What it is not: it decides nothing about licenses
 // (license::Ledger) or about the log (quorum::Core).
+//
+// Its files, by subject: node.cc (start, time, effects in their order), node_peers.cc (links and
+// messages of the others), node_reads.cc (reads, heartbeat reports), node_lead.cc (what a leader
+// proposes of its own), node_disk.cc (what is written, compacted, fetched and jumped to),
+// node_status.cc (what is told to people).
 #pragma once
 
 #include <cstdint>
@@ -25,15 +30,17 @@
 #include "server/client_desk.h"
 #include "server/environment.h"
 #include "server/expiry.h"
+#include "server/limits.h"
 #include "server/membership.h"
 #include "server/proposals.h"
 #include "server/reads.h"
+#include "server/snapshots.h"
 #include "server/stamp.h"
 #include "triad/v1/admin.pb.h"
 
 namespace triad::server {
 
-class Node {
+class Node : private Proposals::Sink {
  public:
   struct Server {
     quorum::Slot slot = quorum::Slot::kNone;
@@ -50,6 +57,12 @@ class Node {
     v1::InstallLicenses own_files;  // proposed by the first leader
     std::string own_license_hash;   // of the catalog made of them
     std::vector<std::string> warnings;
+    // The newest command that this program knows; older in tests of upgrades.
+    uint32_t version = license::kCommandVersion;
+    // How much of the log is kept behind what is applied, for followers that were away.
+    uint64_t log_keep_entries = kLogKeepEntries;
+    uint64_t log_keep_bytes = kLogKeepBytes;
+    int64_t disk_floor_bytes = kDiskFloorBytes;
   };
 
   Node(Config config, Environment env, Membership membership, quorum::Recovered recovered,
@@ -76,12 +89,24 @@ class Node {
 
   // The write of that id, and all before it, is durable.
   void OnLogDurable(uint64_t write_id);
-  void OnLedgerWritten() { ledger_write_under_way_ = false; }
+  // What LedgerWriter's calls have come to.
+  void OnLedgerWritten();
+  void OnLedgerSynced(license::LogPosition position);
+  void OnSnapshotRead(SnapshotRows rows);
+  void OnStaged(std::unique_ptr<license::Ledger> ledger);
+
+  // Snapshots between nodes: another node asks this one, another has answered.
+  void OnSnapshotRequest(const v1::SnapshotRequest& request, SnapshotSource::Answer answer);
+  void OnSnapshotChunk(quorum::Slot from, v1::SnapshotChunk chunk);
+  void OnSnapshotFailed(quorum::Slot from);
 
   // Calls `done` when this node's ledger is at least as new as this moment, or with the reason why
   // not.
   void Read(std::function<void(const absl::Status&)> done);
   absl::Status TransferLead(quorum::Slot to);
+  // Installs a license set in place of the present one; `done` says what came of it: OK,
+  // FAILED_PRECONDITION (another came first, or a node is too old for it), UNAVAILABLE (perhaps).
+  void ProposeInstall(v1::InstallLicenses install, std::function<void(const absl::Status&)> done);
   v1::NodeStatus Status() const;
   const license::Ledger& ledger() const { return *ledger_; }
   quorum::Slot leader() const { return core_ ? core_->leader() : quorum::Slot::kNone; }
@@ -94,33 +119,92 @@ class Node {
   bool MayStop() const;
 
   // Set when this node can never serve: one line; the daemon ends.
-  const std::optional<std::string>& fatal() const { return membership_.fatal(); }
+  const std::optional<std::string>& fatal() const { return fatal_ ? fatal_ : membership_.fatal(); }
+  // The reason is its disk, which does not answer: nothing can be waited for.
+  bool disk_failed() const { return disk_failed_; }
 
  private:
+  // Who speaks on a link, as its Hello said.
+  struct Peer {
+    quorum::Slot slot = quorum::Slot::kNone;
+    std::string incarnation;
+  };
+  struct Dialled {
+    bool accepted = false;  // our Hello was
+    std::string incarnation;
+    uint32_t version = 0;  // the newest command that the peer's program knows
+  };
+  // Entries of the log up to `last`, since the mark before.
+  struct LogMark {
+    uint64_t last = 0;
+    uint64_t bytes = 0;
+  };
+  struct Install {
+    v1::InstallLicenses install;
+    std::function<void(const absl::Status&)> done;
+  };
+
   bool Leads() const { return core_ && core_->role() == quorum::Role::kLeader; }
-  bool ReadyToPropose() const;
+  bool IsReachable(quorum::Slot peer) const;
+
+  // --- node.cc
   void StartCore();
+  std::optional<std::string> TooOld(uint32_t needed) const;
+  quorum::Members MembersAt(const license::Ledger& ledger) const;
+  void Propose();
+  void Act(quorum::Ready ready);
+  void Apply(const quorum::Entry& entry);
+  void Applied(const quorum::Entry& entry, const v1::LogRecord& record,
+               const std::vector<license::LedgerEvent>& events);
+  void OnOutcome(const Origin& origin, const v1::Outcome& outcome) override;
+  void OnFailure(const Origin& origin, const v1::Failure& failure) override;
+
+  // --- node_peers.cc
+  v1::Hello MakeHello(quorum::Slot to) const;
   void AfterHello();
+  void TellRefusals();
   void OnPeerMessage(quorum::Slot from, v1::PeerMessage message);
+  void OnRelay(quorum::Slot from, v1::Relay relay);
+  void SendQuorum(const std::vector<quorum::Message>& messages);
+
+  // --- node_reads.cc
   void OnSessionReport(quorum::Slot from, const v1::SessionReport& report);
   void OnReadRequest(quorum::Slot from, uint64_t id);
   void OnReadAnswer(const v1::ReadAnswer& answer);
-
-  void WatchLead();
-  void Propose();
-  void ProposeExpiries(int64_t now_ms);
-  void Act(quorum::Ready ready);
-  void SendQuorum(const std::vector<quorum::Message>& messages);
-  void Apply(const quorum::Entry& entry);
+  void OnReadState(const quorum::ReadState& state);
   void FinishReads();
   void FinishReport(const WaitingRead& read);
   void AskReads();
   void ReportHeartbeats(int64_t now_ms);
+
+  // --- node_lead.cc
+  void WatchLead();
+  bool ReadyToPropose() const;
+  v1::Stamp NewStamp();
+  void ProposeExpiries(int64_t now_ms);
+  void ProposeFirstInstall();
+  void TendVersion();
+  std::optional<v1::Failure> Objection(const v1::Command& command) const;
+  std::string TooOldFor(uint32_t version) const;
+  std::string LackingSpace() const;
+
+  // --- node_disk.cc
+  void WatchDisk(int64_t passed_ms);
+  void AskSpace(int64_t now_ms);
   void WriteLedger(int64_t now_ms);
+  void NoteInLog(quorum::Index index, size_t bytes);
+  void TendLog();
+  uint64_t CompactTo() const;
+  void ForgetMarks(uint64_t upto);
+  void TendFetch(int64_t now_ms);
+  bool Jump();
+
+  // --- node_status.cc
   void WarnAboutOwnFiles();
   std::optional<std::string> NoQuorumReason() const;
   std::string Missing() const;
-  v1::Stamp NewStamp();
+  std::string NotReady() const;
+  std::string Role() const;
   void Log(LogLevel level, absl::string_view line) { env_.logger->Log(level, line); }
 
   const Config config_;
@@ -129,6 +213,7 @@ class Node {
   quorum::Recovered recovered_;  // until the core starts
   std::unique_ptr<license::Ledger> ledger_;
   std::optional<quorum::Core> core_;
+  std::optional<std::string> fatal_;
 
   Proposals proposals_;
   Attachments attachments_;
@@ -136,17 +221,37 @@ class Node {
   ClientDesk desk_;
   Reads reads_;
   Stamper stamper_;
+  std::map<uint64_t, Install> installs_;  // proposed here, not answered
+  uint64_t next_install_ = 1;
 
   // Messages that must not leave before a write is durable: the id of the write, the messages.
   std::deque<std::pair<uint64_t, std::vector<quorum::Message>>> held_;
   uint64_t last_write_ = 0;
   uint64_t durable_write_ = 0;
-  std::deque<std::pair<uint64_t, int64_t>> writes_under_way_;  // id, since when
-  bool ledger_write_under_way_ = false;
-  int64_t ledger_written_ms_ = 0;
+  std::deque<std::pair<uint64_t, int64_t>> writes_under_way_;  // id, since when (running_ms_)
+  int64_t running_ms_ = 0;  // time in which this process ran, so that a pause is no slow disk
+  bool disk_stuck_ = false;
+  bool disk_failed_ = false;
 
-  std::map<LinkId, quorum::Slot> incoming_;
-  std::map<quorum::Slot, bool> outgoing_;  // up; true: our Hello was accepted
+  int ledger_writes_under_way_ = 0;
+  int64_t ledger_written_ms_ = 0;
+  bool ledger_sync_under_way_ = false;
+  std::deque<LogMark> log_marks_;  // of what is applied and still in the log
+  uint64_t log_bytes_ = 0;
+
+  SnapshotFetch fetch_;
+  SnapshotSource source_;
+  std::unique_ptr<license::Ledger> staged_;  // whole and durable, to jump to
+  bool jumped_ = false;                      // the log's new start is not handed to the disk yet
+  std::optional<uint64_t> adopt_after_;      // the write that carries it
+  std::string told_complaint_;
+
+  int64_t space_asked_ms_ = 0;
+  bool low_space_ = false;
+  std::map<quorum::Slot, int64_t> low_space_ms_;  // as the others have told a leader: when last
+
+  std::map<LinkId, Peer> incoming_;
+  std::map<quorum::Slot, Dialled> outgoing_;  // up
   int64_t hello_ms_ = 0;
 
   // As seen at the last WatchLead.
@@ -154,6 +259,7 @@ class Node {
   quorum::Term seen_term_;
   bool seen_leading_ = false;
   bool install_proposed_ = false;
+  bool version_proposed_ = false;
   std::optional<int64_t> leaderless_since_ms_;
   bool moved_clients_away_ = false;
 

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "license/ledger.h"
 #include "server/limits.h"
 
 namespace triad::server {
@@ -16,7 +17,8 @@ bool IsCheckout(const v1::Command& command) {
 // Given up after a time; the node's own commands are kept (detach) or dropped at once (expire).
 bool AnswersAClient(Origin::Kind kind) {
   return kind == Origin::Kind::kOpen || kind == Origin::Kind::kAttach ||
-         kind == Origin::Kind::kRequest || kind == Origin::Kind::kClose;
+         kind == Origin::Kind::kRequest || kind == Origin::Kind::kClose ||
+         kind == Origin::Kind::kInstall;
 }
 
 v1::Failure MakeFailure(v1::Failure::Why why, const std::string& reason, bool certain) {
@@ -33,6 +35,9 @@ v1::Failure MakeFailure(v1::Failure::Why why, const std::string& reason, bool ce
 std::shared_ptr<const std::string> MakePayload(const v1::Stamp& stamp, v1::Command* command) {
   v1::LogRecord record;
   *record.mutable_stamp() = stamp;
+  if (const uint32_t version = license::RequiredVersion(*command); version > 1) {
+    record.set_version(version);
+  }
   record.mutable_command()->Swap(command);
   auto payload = std::make_shared<const std::string>(record.SerializeAsString());
   record.mutable_command()->Swap(command);
@@ -86,17 +91,24 @@ void Proposals::Send(const Route& route, quorum::Core* core, const v1::Stamp& st
   }
   if (queued_.empty()) return;
   if (route.leads) {
-    AppendQueued(core, stamp);
+    AppendQueued(core, stamp, route.objection);
   } else if (route.leader != quorum::Slot::kNone && route.leader_reachable &&
              now_ms >= relay_not_before_ms_) {
     RelayQueued(route.leader, now_ms);
   }
 }
 
-void Proposals::AppendQueued(quorum::Core* core, const v1::Stamp& stamp) {
+void Proposals::AppendQueued(quorum::Core* core, const v1::Stamp& stamp,
+                             const Objection& objection) {
   for (;;) {
-    const std::vector<uint64_t> ids = TakeQueued(kRelayCommandsMax, kRelayBytesMax);
+    std::vector<uint64_t> ids = TakeQueued(kRelayCommandsMax, kRelayBytesMax);
     if (ids.empty()) return;
+    std::erase_if(ids, [&](uint64_t id) {
+      auto failure = objection ? objection(pending_[id].command) : std::nullopt;
+      if (failure) FailAs(id, *std::move(failure), /*taken_back=*/0);
+      return !pending_.contains(id);
+    });
+    if (ids.empty()) continue;
     std::vector<std::shared_ptr<const std::string>> payloads;
     payloads.reserve(ids.size());
     for (uint64_t id : ids) payloads.push_back(MakePayload(stamp, &pending_[id].command));
@@ -110,7 +122,7 @@ void Proposals::AppendQueued(quorum::Core* core, const v1::Stamp& stamp) {
     for (uint64_t id : ids) {
       Pending& pending = pending_[id];
       pending.state = State::kAppended;
-      pending.may_have_happened = true;
+      ++pending.handed_on;
       pending.term = position->term;
       pending.index = index;
       Place(index, id);
@@ -130,7 +142,7 @@ void Proposals::RelayQueued(quorum::Slot leader, int64_t now_ms) {
       Pending& pending = pending_[id];
       *relay->add_commands() = pending.command;
       pending.state = State::kRelayed;
-      pending.may_have_happened = true;
+      ++pending.handed_on;
     }
     batches_[next_batch_++] = Batch{leader, now_ms, std::move(ids)};
     peers_->Send(leader, std::move(message));
@@ -138,20 +150,32 @@ void Proposals::RelayQueued(quorum::Slot leader, int64_t now_ms) {
 }
 
 void Proposals::AppendRelayed(quorum::Slot from, v1::Relay relay, quorum::Core* core,
-                              const v1::Stamp& stamp) {
+                              const v1::Stamp& stamp, const Objection& objection) {
   v1::PeerMessage message;
   auto* answer = message.mutable_relay_answer();
   answer->set_first_id(relay.first_id());
   std::vector<std::shared_ptr<const std::string>> payloads;
   payloads.reserve(static_cast<size_t>(relay.commands_size()));
+  std::vector<bool> appended;
   for (v1::Command& command : *relay.mutable_commands()) {
-    payloads.push_back(MakePayload(stamp, &command));
+    const auto failure = objection ? objection(command) : std::nullopt;
+    appended.push_back(!failure);
+    if (!failure) {
+      payloads.push_back(MakePayload(stamp, &command));
+      continue;
+    }
+    auto* failed = answer->add_failed();
+    failed->set_position(static_cast<uint32_t>(appended.size() - 1));
+    failed->set_why(static_cast<uint32_t>(failure->why()));
+    failed->set_reason(failure->reason());
   }
+  if (payloads.empty()) return peers_->Send(from, std::move(message));
   const auto position = core->Propose(payloads);
   if (position.ok()) {
     answer->set_term(position->term.value());
-    for (size_t i = 0; i < payloads.size(); ++i) {
-      answer->add_indexes((position->first_index + i).value());
+    uint64_t placed = 0;
+    for (const bool is : appended) {
+      answer->add_indexes(is ? (position->first_index + placed++).value() : 0);
     }
   } else {
     answer->set_refusal(std::string(position.status().message()));
@@ -166,6 +190,14 @@ void Proposals::OnRelayAnswer(quorum::Slot from, const v1::RelayAnswer& answer,
   const Batch batch = std::move(it->second);
   batches_.erase(it);
   if (!answer.refusal().empty()) relay_not_before_ms_ = now_ms + kRelayPauseMs;
+  for (const auto& failed : answer.failed()) {
+    if (failed.position() >= batch.ids.size()) continue;
+    const uint64_t id = batch.ids[failed.position()];
+    auto found = pending_.find(id);
+    if (found == pending_.end() || found->second.state != State::kRelayed) continue;
+    FailAs(id, MakeFailure(static_cast<v1::Failure::Why>(failed.why()), failed.reason(), true),
+           /*taken_back=*/1);
+  }
   for (size_t i = 0; i < batch.ids.size(); ++i) {
     auto found = pending_.find(batch.ids[i]);
     if (found == pending_.end() || found->second.state != State::kRelayed) continue;
@@ -226,6 +258,26 @@ void Proposals::Place(quorum::Index index, uint64_t id) {
   }
 }
 
+void Proposals::OnJump(quorum::Index index) {
+  while (!by_index_.empty() && by_index_.begin()->first <= index.value()) {
+    const auto [at, id] = *by_index_.begin();
+    by_index_.erase(by_index_.begin());
+    auto found = pending_.find(id);
+    if (found != pending_.end() && found->second.state == State::kAppended &&
+        found->second.index.value() == at) {
+      Requeue(id);
+    }
+  }
+}
+
+std::set<std::string> Proposals::Closing() const {
+  std::set<std::string> sessions;
+  for (const auto& [id, pending] : pending_) {
+    if (pending.origin.kind == Origin::Kind::kClose) sessions.insert(pending.origin.session);
+  }
+  return sessions;
+}
+
 void Proposals::DropExpiries() {
   std::vector<uint64_t> dropped;
   for (const auto& [id, pending] : pending_) {
@@ -263,9 +315,17 @@ void Proposals::Requeue(uint64_t id) {
 void Proposals::Fail(uint64_t id, v1::Failure::Why why, const std::string& reason) {
   auto it = pending_.find(id);
   const Origin origin = std::move(it->second.origin);
-  const bool certain = !it->second.may_have_happened;
+  const bool certain = it->second.handed_on == 0;
   pending_.erase(it);
   sink_->OnFailure(origin, MakeFailure(why, reason, certain));
+}
+
+void Proposals::FailAs(uint64_t id, v1::Failure failure, int taken_back) {
+  auto it = pending_.find(id);
+  const Origin origin = std::move(it->second.origin);
+  failure.set_certain(it->second.handed_on <= taken_back);
+  pending_.erase(it);
+  sink_->OnFailure(origin, failure);
 }
 
 void Proposals::Expire(int64_t now_ms, const std::string* no_quorum) {

@@ -12,7 +12,11 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
+#include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -61,22 +65,30 @@ class Proposals {
   // Takes a command in, or fails it at once (queue full). Sent by the next Send().
   void Submit(v1::Command command, Origin origin, int64_t now_ms);
 
+  using Objection = std::function<std::optional<v1::Failure>(const v1::Command&)>;
   struct Route {
     bool leads = false;
     quorum::Slot leader = quorum::Slot::kNone;
     bool leader_reachable = false;
+    // Leader: why a command must not be appended now.
+    Objection objection = {};
   };
   // Appends or relays what is queued.
   void Send(const Route& route, quorum::Core* core, const v1::Stamp& stamp, int64_t now_ms);
 
   // A leader appends a follower's batch, and says where.
-  void AppendRelayed(quorum::Slot from, v1::Relay relay, quorum::Core* core,
-                     const v1::Stamp& stamp);
+  void AppendRelayed(quorum::Slot from, v1::Relay relay, quorum::Core* core, const v1::Stamp& stamp,
+                     const Objection& objection);
   void OnRelayAnswer(quorum::Slot from, const v1::RelayAnswer& answer, quorum::Index applied,
                      int64_t now_ms);
 
   // An entry was applied here.
   void OnApplied(quorum::Index index, quorum::Term term, const v1::Outcome& outcome);
+  // The ledger has jumped over everything up to `index`: the outcomes of what stood there are not
+  // known here. It is sent again; Apply does it once, and answers as it did.
+  void OnJump(quorum::Index index);
+  // Sessions whose clients have asked through this node to close them, and wait.
+  std::set<std::string> Closing() const;
   // The leader changed or its link broke: what was relayed is sent again.
   void OnLeaderChanged();
   // This node does not lead any more: expiries that it has not appended are for the next leader to
@@ -98,7 +110,7 @@ class Proposals {
     int64_t submitted_ms = 0;
     State state = State::kQueued;
     // Once handed on it may be in somebody's log until an Apply shows that it is not.
-    bool may_have_happened = false;
+    int handed_on = 0;
     quorum::Term term;
     quorum::Index index;
   };
@@ -108,12 +120,14 @@ class Proposals {
     std::vector<uint64_t> ids;
   };
 
-  void AppendQueued(quorum::Core* core, const v1::Stamp& stamp);
+  void AppendQueued(quorum::Core* core, const v1::Stamp& stamp, const Objection& objection);
   void RelayQueued(quorum::Slot leader, int64_t now_ms);
   void Place(quorum::Index index, uint64_t id);
   void Requeue(uint64_t id);
   void Requeue(const Batch& batch);
   void Fail(uint64_t id, v1::Failure::Why why, const std::string& reason);
+  // `taken_back`: that many of the times it was handed on are known to have come to nothing.
+  void FailAs(uint64_t id, v1::Failure failure, int taken_back);
   std::vector<uint64_t> TakeQueued(size_t count_max, size_t bytes_max);
 
   Sink* const sink_;
@@ -127,7 +141,7 @@ class Proposals {
   std::map<uint64_t, Batch> batches_;             // relayed, not answered
 };
 
-// The payload of a log entry.
+// The payload of a log entry; says which version of the program it needs.
 std::shared_ptr<const std::string> MakePayload(const v1::Stamp& stamp, v1::Command* command);
 
 }  // namespace triad::server

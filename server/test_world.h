@@ -1,10 +1,11 @@
 // For tests: three Nodes on one thread, with a clock that is moved by hand, wires that can be cut
 // and disks that sync when told. Messages arrive in order; nothing is random but what a fixed
-// generator says.
+// generator says. A killed node loses what it had not synced, of the ledger as well.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <cstdlib>
 #include <deque>
 #include <functional>
 #include <map>
@@ -16,9 +17,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "license/ledger_testing.h"
+#include "server/ledger_disk.h"
 #include "server/limits.h"
 #include "server/membership.h"
 #include "server/node.h"
+#include "storage/memory_ledger.h"
 
 namespace triad::server::testing {
 
@@ -26,6 +29,7 @@ class World {
  public:
   static constexpr uint32_t kTtlMs = 6'000;
   static constexpr uint32_t kGraceMs = 2'000;
+  static constexpr size_t kChunkBytes = 100;  // small, so that a ledger takes several
 
   explicit World(int nodes = 3, absl::string_view lines = "FEATURE f acme 1.0 permanent 2\n")
       : nodes_(nodes), files_(license::testing::SetOf(lines, 0)) {
@@ -40,20 +44,35 @@ class World {
                 LogWriter,
                 LedgerWriter,
                 IdentityWriter,
+                SnapshotTransport,
+                DiskSpace,
                 Logger {
     World* world = nullptr;
     int slot = 0;
     uint32_t state = 0;
     storage::Identity identity;
     quorum::HardState hard_state;
-    std::vector<quorum::Entry> log;  // durable
+    // Durable: where the log begins, and what follows.
+    quorum::LogStart start;
+    std::vector<quorum::Entry> log;
     struct Pending {
       uint64_t id;
       std::optional<quorum::HardState> hard_state;
+      std::optional<quorum::LogStart> start;
       std::vector<quorum::Entry> entries;
     };
     std::deque<Pending> pending;
     bool disk_stuck = false;
+    storage::MemoryLedgerHome home;
+    std::optional<LedgerDisk> ledger_disk;
+    std::deque<std::function<void()>> ledger_work;  // done in its order, when not stuck
+    bool ledger_stuck = false;
+    int chunks_asked = 0;
+    std::function<void(v1::SnapshotChunk*)> spoil_chunk;  // what the way does to what comes here
+    int64_t free_bytes = int64_t{1} << 40;
+    // What the node is started with.
+    uint32_t version = license::kCommandVersion;
+    uint64_t log_keep_entries = kLogKeepEntries;
     std::unique_ptr<Node> node;
     std::map<ConnectionId, std::vector<v1::ServerMessage>> told;
     std::vector<std::string> lines;
@@ -81,18 +100,48 @@ class World {
       told[connection].push_back(std::move(message));
     }
     void Write(uint64_t id, std::optional<quorum::HardState> state_in,
-               std::optional<quorum::LogStart>, std::vector<quorum::Entry> entries) override {
-      pending.push_back({id, state_in, std::move(entries)});
+               std::optional<quorum::LogStart> start_in,
+               std::vector<quorum::Entry> entries) override {
+      pending.push_back({id, state_in, start_in, std::move(entries)});
     }
-    void Write(std::vector<license::RowChange>, license::LogPosition) override {
-      world->written_.push_back(slot);
+    void Write(std::vector<license::RowChange> changes, license::LogPosition applied) override {
+      ledger_work.push_back([this, changes = std::move(changes), applied] {
+        Must(ledger_disk->Write(changes, applied));
+        node->OnLedgerWritten();
+      });
     }
-    void Sync() override {}
-    void ReadSnapshot(uint64_t, std::string, size_t) override {}
-    void CloseSnapshot(uint64_t) override {}
-    void StageRows(bool, std::vector<license::RowChange>,
-                   std::optional<license::LogPosition>) override {}
-    void AdoptStaged() override {}
+    void Sync() override {
+      ledger_work.push_back([this] { node->OnLedgerSynced(*ledger_disk->Sync()); });
+    }
+    void ReadSnapshot(uint64_t view, std::string after, size_t bytes_max) override {
+      (void)bytes_max;
+      ledger_work.push_back([this, view, after] {
+        node->OnSnapshotRead(*ledger_disk->ReadSnapshot(view, after, kChunkBytes));
+      });
+    }
+    void CloseSnapshot(uint64_t view) override {
+      ledger_work.push_back([this, view] { ledger_disk->CloseSnapshot(view); });
+    }
+    void StageRows(bool first, std::vector<license::RowChange> rows,
+                   std::optional<license::LogPosition> complete) override {
+      ledger_work.push_back([this, first, rows = std::move(rows), complete] {
+        node->OnStaged(*ledger_disk->StageRows(first, rows, complete));
+      });
+    }
+    void AdoptStaged() override {
+      ledger_work.push_back([this] {
+        Must(ledger_disk->AdoptStaged());
+        node->OnLedgerWritten();
+      });
+    }
+    void Fetch(quorum::Slot from, v1::SnapshotRequest request) override {
+      ++chunks_asked;
+      world->requests_.push_back({slot, ToInt(from), std::move(request)});
+    }
+    int64_t FreeBytes() override { return free_bytes; }
+    static void Must(const absl::Status& status) {
+      if (!status.ok()) std::abort();
+    }
     void Store(const storage::Identity& to_store) override { identity = to_store; }
     void Begin(const storage::Identity& to_store) override { identity = to_store; }
     void Log(LogLevel, absl::string_view line) override { lines.emplace_back(line); }
@@ -108,6 +157,18 @@ class World {
     cut_.insert({a, b});
     cut_.insert({b, a});
   }
+  // What `from` says does not come to `to`.
+  void CutOneWay(int from, int to) { cut_.insert({from, to}); }
+  // Time goes on for all, and node `k` sees nothing of it until the end.
+  void StandStill(int k, int64_t ms) {
+    for (const int64_t end = now_ms_ + ms; now_ms_ < end;) {
+      now_ms_ += kTickMs;
+      for (auto& [other, host] : hosts_) {
+        if (other != k && host.node != nullptr) host.node->OnTimer();
+      }
+    }
+    Advance(kTickMs);
+  }
   void Isolate(int k) {
     for (int other = 1; other <= nodes_; ++other) {
       if (other != k) Cut(k, other);
@@ -116,8 +177,12 @@ class World {
   void HealAll() { cut_.clear(); }
   // Loses what was not synced; the others' streams from it break.
   void Kill(int k) {
-    hosts_.at(k).node.reset();
-    hosts_.at(k).pending.clear();
+    Host& killed = hosts_.at(k);
+    killed.node.reset();
+    killed.pending.clear();
+    killed.ledger_work.clear();
+    killed.ledger_disk.reset();
+    killed.home.Crash([](uint32_t) { return 0; });
     for (auto& [other, host] : hosts_) {
       if (other == k || host.node == nullptr) continue;
       host.node->OnIncomingClosed(static_cast<LinkId>(k));
@@ -148,17 +213,49 @@ class World {
     config.self = static_cast<quorum::Slot>(k);
     config.desk = {static_cast<uint32_t>(k), kTtlMs, kGraceMs};
     config.own_files = files_;
+    config.version = host.version;
+    config.log_keep_entries = host.log_keep_entries;
     quorum::Recovered recovered;
     recovered.hard_state = host.hard_state;
+    recovered.snapshot_index = host.start.index;
+    recovered.snapshot_term = host.start.term;
     recovered.entries = host.log;
-    Environment env{&host, &host, &host, &host, &host, &host, &host, &host};
+    auto ledger = OpenLedger(host, &recovered);
+    Environment env{&host, &host, &host, &host, &host, &host, &host, &host, &host, &host};
     host.node = std::make_unique<Node>(std::move(config), env, Membership(std::move(membership)),
-                                       std::move(recovered), std::make_unique<license::Ledger>());
+                                       std::move(recovered), std::move(ledger));
     for (auto& [other, peer] : hosts_) {
       if (other == k || peer.node == nullptr) continue;
       host.node->OnOutgoingUp(static_cast<quorum::Slot>(other));
       peer.node->OnOutgoingUp(static_cast<quorum::Slot>(k));
     }
+  }
+
+  // As data_directory.h does it: the store in force, a whole received one, or none.
+  std::unique_ptr<license::Ledger> OpenLedger(Host& host, quorum::Recovered* recovered) {
+    auto ledger = std::make_unique<license::Ledger>();
+    auto store = host.home.Open();
+    const auto usable = [&] {
+      return store.ok() && ledger->Restore(**store).ok() &&
+             ledger->applied().index >= host.start.index.value();
+    };
+    if (!usable()) {
+      store = absl::UnknownError("");
+      store = host.home.OpenIncoming(/*fresh=*/false);
+      const bool whole = usable();
+      store = absl::UnknownError("");
+      if (whole) {
+        Host::Must(host.home.Adopt());
+      } else {
+        Host::Must(host.home.Destroy());
+        ledger = std::make_unique<license::Ledger>();
+        recovered->ledger_missing = host.start.index > quorum::Index(0);
+      }
+      store = host.home.Open();
+    }
+    recovered->applied = quorum::Index(ledger->applied().index);
+    host.ledger_disk.emplace(&host.home, *std::move(store));
+    return ledger;
   }
 
   // Delivers and syncs until nothing moves.
@@ -170,9 +267,8 @@ class World {
         host.node->Flush();
         moved |= Sync(host);
       }
-      for (int slot : std::exchange(written_, {})) {
-        if (hosts_.at(slot).node != nullptr) hosts_.at(slot).node->OnLedgerWritten();
-      }
+      for (auto& [k, host] : hosts_) moved |= DoLedgerWork(host);
+      moved |= CarrySnapshots();
       auto wire = std::exchange(wire_, {});
       moved |= !wire.empty();
       for (auto& parcel : wire) Deliver(std::move(parcel));
@@ -281,12 +377,53 @@ class World {
     Host::Pending write = std::move(host.pending.front());
     host.pending.pop_front();
     if (write.hard_state) host.hard_state = *write.hard_state;
+    if (write.start) Trim(host, *write.start);
     for (auto& entry : write.entries) {
-      host.log.resize(entry.index.value() - 1);
+      host.log.resize(entry.index.value() - host.start.index.value() - 1);
       host.log.push_back(std::move(entry));
     }
     host.node->OnLogDurable(write.id);
     return true;
+  }
+  // What follows the new start stays where the log holds it; else everything goes.
+  static void Trim(Host& host, quorum::LogStart start) {
+    const uint64_t drop = start.index.value() - host.start.index.value();
+    const bool holds =
+        drop >= 1 && drop <= host.log.size() && host.log[drop - 1].term == start.term;
+    host.log.erase(host.log.begin(),
+                   holds ? host.log.begin() + static_cast<int64_t>(drop) : host.log.end());
+    host.start = start;
+  }
+  bool DoLedgerWork(Host& host) {
+    if (host.node == nullptr || host.ledger_stuck || host.ledger_work.empty()) return false;
+    const auto work = std::move(host.ledger_work.front());
+    host.ledger_work.pop_front();
+    work();
+    return true;
+  }
+  bool CarrySnapshots() {
+    auto requests = std::exchange(requests_, {});
+    auto chunks = std::exchange(chunks_, {});
+    for (auto& request : requests) {
+      Host& asking = hosts_.at(request.from);
+      if (asking.node == nullptr) continue;
+      if (cut_.contains({request.from, request.to}) || hosts_.at(request.to).node == nullptr) {
+        asking.node->OnSnapshotFailed(static_cast<quorum::Slot>(request.to));
+        continue;
+      }
+      hosts_.at(request.to)
+          .node->OnSnapshotRequest(request.request, [this, to = request.from,
+                                                     from = request.to](v1::SnapshotChunk chunk) {
+            chunks_.push_back({from, to, std::move(chunk)});
+          });
+    }
+    for (auto& chunk : chunks) {
+      Host& asking = hosts_.at(chunk.to);
+      if (asking.node == nullptr) continue;
+      if (asking.spoil_chunk) asking.spoil_chunk(&chunk.chunk);
+      asking.node->OnSnapshotChunk(static_cast<quorum::Slot>(chunk.from), std::move(chunk.chunk));
+    }
+    return !requests.empty() || !chunks.empty();
   }
   void Deliver(Parcel parcel) {
     if (cut_.contains({parcel.from, parcel.to}) || !hosts_.contains(parcel.to)) return;
@@ -304,7 +441,18 @@ class World {
   int64_t now_ms_ = 1'000'000;
   std::map<int, Host> hosts_;
   std::deque<Parcel> wire_;
-  std::vector<int> written_;
+  struct Request {
+    int from;
+    int to;
+    v1::SnapshotRequest request;
+  };
+  struct Chunk {
+    int from;
+    int to;
+    v1::SnapshotChunk chunk;
+  };
+  std::vector<Request> requests_;
+  std::vector<Chunk> chunks_;
   std::set<std::pair<int, int>> cut_;
   uint64_t next_message_ = 1;
 };

@@ -1,0 +1,216 @@
+// What stands on this node's disks: the log's writes and their delay, the free space, the ledger's
+// rows written behind, the log's compaction, and the jump to a snapshot.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/node.h"
+
+namespace triad::server {
+namespace {
+
+using quorum::Index;
+using quorum::Slot;
+
+// Fine enough for a target in bytes, coarse enough to cost nothing.
+constexpr uint64_t kLogMarkBytes = 64u << 10;
+// What an entry takes beside its payload, in memory and in the file.
+constexpr uint64_t kEntryOverheadBytes = 64;
+constexpr int64_t kSpaceAskMs = 1'000;
+
+}  // namespace
+
+void Node::OnLogDurable(uint64_t write_id) {
+  durable_write_ = std::max(durable_write_, write_id);
+  while (!writes_under_way_.empty() && writes_under_way_.front().first <= write_id) {
+    writes_under_way_.pop_front();
+  }
+  core_->Advance(write_id);
+  while (!held_.empty() && held_.front().first <= write_id) {
+    SendQuorum(held_.front().second);
+    held_.pop_front();
+  }
+  if (adopt_after_ && *adopt_after_ <= durable_write_) {
+    adopt_after_.reset();
+    ++ledger_writes_under_way_;
+    env_.ledger_writer->AdoptStaged();
+  }
+}
+
+// A disk that hangs costs a leader its lead: it could commit, but never restart. And nobody whose
+// disk hangs stands for election. (Alone there is nobody to give the lead to.)
+void Node::WatchDisk(int64_t passed_ms) {
+  running_ms_ += std::min(passed_ms, config_.election_timeout_ms);
+  const int64_t waiting_ms =
+      writes_under_way_.empty() ? 0 : running_ms_ - writes_under_way_.front().second;
+  const bool stuck = waiting_ms > config_.election_timeout_ms && config_.servers.size() > 1;
+  if (stuck != disk_stuck_) {
+    disk_stuck_ = stuck;
+    Log(LogLevel::kWarning,
+        stuck
+            ? "the disk has not finished a write for an election timeout: not leading until it does"
+            : "the disk answers again");
+    core_->SetDiskStuck(stuck);
+  }
+  if (waiting_ms > kDiskHangFatalMs) {
+    disk_failed_ = true;
+    fatal_ = absl::StrCat("the disk has not finished a write for ", waiting_ms,
+                          " ms, stopping (nothing unsynced was acknowledged)");
+  }
+}
+
+void Node::AskSpace(int64_t now_ms) {
+  if (env_.disk_space == nullptr || now_ms - space_asked_ms_ < kSpaceAskMs) return;
+  space_asked_ms_ = now_ms;
+  const int64_t free = env_.disk_space->FreeBytes();
+  // A little above the floor before it counts as well again: not to and fro.
+  const int64_t floor = config_.disk_floor_bytes + (low_space_ ? config_.disk_floor_bytes / 4 : 0);
+  const bool low = free >= 0 && free < floor;
+  if (low == low_space_) return;
+  low_space_ = low;
+  Log(LogLevel::kWarning, low ? absl::StrCat("only ", free >> 20,
+                                             " MB of disk space are left: free some before nothing "
+                                             "can be checked out any more")
+                              : "there is enough disk space again");
+}
+
+// ------------------------------------------------------------------------------------------
+// The ledger's rows
+
+void Node::OnLedgerWritten() {
+  --ledger_writes_under_way_;
+}
+
+void Node::WriteLedger(int64_t now_ms) {
+  if (ledger_writes_under_way_ > 0 || jumped_ || adopt_after_) return;
+  if (now_ms - ledger_written_ms_ < kLedgerWriteIntervalMs) return;
+  ledger_written_ms_ = now_ms;
+  auto changes = ledger_->TakeChanges();
+  if (changes.empty()) return;
+  ++ledger_writes_under_way_;
+  env_.ledger_writer->Write(std::move(changes), ledger_->applied());
+}
+
+// ------------------------------------------------------------------------------------------
+// Compaction: when the log has grown to twice what is kept, the ledger's rows are synced, and then
+// what lies behind both them and the kept part is forgotten.
+
+void Node::NoteInLog(Index index, size_t bytes) {
+  if (log_marks_.empty() || log_marks_.back().bytes >= kLogMarkBytes) log_marks_.emplace_back();
+  log_marks_.back().last = index.value();
+  log_marks_.back().bytes += bytes + kEntryOverheadBytes;
+  log_bytes_ += bytes + kEntryOverheadBytes;
+}
+
+// The index up to which entries need not be kept: by their number, or by their bytes.
+uint64_t Node::CompactTo() const {
+  const uint64_t applied = ledger_->applied().index;
+  uint64_t target = applied - std::min(applied, config_.log_keep_entries);
+  uint64_t bytes = log_bytes_;
+  for (const LogMark& mark : log_marks_) {
+    if (bytes - mark.bytes < config_.log_keep_bytes) break;
+    bytes -= mark.bytes;
+    target = std::max(target, mark.last);
+  }
+  return std::min(target, applied);
+}
+
+void Node::TendLog() {
+  if (ledger_sync_under_way_ || jumped_ || adopt_after_ || ledger_->applied().index == 0) return;
+  const uint64_t kept = ledger_->applied().index - core_->snapshot_index().value();
+  if (kept <= 2 * config_.log_keep_entries && log_bytes_ <= 2 * config_.log_keep_bytes) return;
+  ledger_sync_under_way_ = true;
+  env_.ledger_writer->Sync();
+}
+
+void Node::OnLedgerSynced(license::LogPosition position) {
+  ledger_sync_under_way_ = false;
+  // What was synced is not in force any more, or not yet.
+  if (!core_ || jumped_ || adopt_after_) return;
+  const uint64_t upto = std::min(position.index, CompactTo());
+  if (upto <= core_->snapshot_index().value()) return;
+  core_->Compact(Index(upto));
+  ForgetMarks(upto);
+}
+
+void Node::ForgetMarks(uint64_t upto) {
+  while (!log_marks_.empty() && log_marks_.front().last <= upto) {
+    log_bytes_ -= log_marks_.front().bytes;
+    log_marks_.pop_front();
+  }
+}
+
+// ------------------------------------------------------------------------------------------
+// Snapshots
+
+void Node::OnSnapshotRequest(const v1::SnapshotRequest& request, SnapshotSource::Answer answer) {
+  Slot from = Slot::kNone;
+  const v1::HelloAnswer judged = membership_.OnHello(request.hello(), &from);
+  if (from == Slot::kNone) return answer(RefusedChunk(judged.reason()));
+  if (!core_ || ledger_->applied().index == 0) {
+    return answer(RefusedChunk("this node has no ledger to give"));
+  }
+  source_.OnRequest(from, request, std::move(answer), env_.clock->NowMs());
+}
+
+void Node::OnSnapshotRead(SnapshotRows rows) {
+  source_.OnRead(std::move(rows), env_.clock->NowMs());
+}
+
+void Node::TendFetch(int64_t now_ms) {
+  if (env_.snapshots == nullptr) return;
+  // The staged one is still needed where it stands.
+  if (staged_ != nullptr || jumped_ || adopt_after_) return;
+  const bool was = fetch_.under_way();
+  fetch_.Tick(core_->snapshot_source(), now_ms);
+  if (fetch_.under_way() && !was) {
+    Log(LogLevel::kNotice, absl::StrCat("the log of node ", ToInt(fetch_.from()),
+                                        " begins behind what this node has: fetching its ledger"));
+  }
+  if (fetch_.complaint() != told_complaint_) {
+    told_complaint_ = fetch_.complaint();
+    if (!told_complaint_.empty()) {
+      Log(LogLevel::kWarning, absl::StrCat("fetching the ledger from node ", ToInt(fetch_.from()),
+                                           ": ", told_complaint_));
+    }
+  }
+}
+
+void Node::OnSnapshotChunk(Slot from, v1::SnapshotChunk chunk) {
+  fetch_.OnChunk(from, std::move(chunk), env_.clock->NowMs());
+}
+
+void Node::OnSnapshotFailed(Slot from) {
+  fetch_.OnFailed(from, env_.clock->NowMs());
+}
+
+void Node::OnStaged(std::unique_ptr<license::Ledger> ledger) {
+  auto whole = fetch_.OnStaged(std::move(ledger), env_.clock->NowMs());
+  if (whole != nullptr) staged_ = std::move(whole);
+}
+
+// A staged snapshot takes the ledger's place, in one step for everybody who looks: the log, the
+// clients that are attached here, the commands that wait. From the log's new start on it is what a
+// restart finds. FALSE: there was none, or the log has come further meanwhile.
+bool Node::Jump() {
+  if (staged_ == nullptr) return false;
+  const auto staged = std::exchange(staged_, nullptr);
+  const license::LogPosition to = staged->applied();
+  const bool missing = ledger_->applied().index < core_->snapshot_index().value();
+  const Index has = missing ? core_->snapshot_index() : core_->applied_index();
+  if (missing ? Index(to.index) < has : Index(to.index) <= has) return false;
+  fatal_ = TooOld(staged->cluster_version());
+  if (fatal_) return false;
+  core_->InstallSnapshot(Index(to.index), quorum::Term(to.term), MembersAt(*staged));
+  jumped_ = true;
+  *ledger_ = std::move(*staged);
+  log_marks_.clear();
+  log_bytes_ = 0;
+  Log(LogLevel::kNotice, absl::StrCat("going on with a received ledger from entry ", to.index));
+  if (ledger_->license_set_number() > 0) WarnAboutOwnFiles();
+  desk_.OnJump();
+  proposals_.OnJump(Index(to.index));
+  return true;
+}
+
+}  // namespace triad::server

@@ -1,0 +1,166 @@
+// What a leader does of its own: the first license set, expiries, members, the cluster's version;
+// and what it refuses to append.
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "server/node.h"
+
+namespace triad::server {
+namespace {
+
+using quorum::Slot;
+
+v1::Failure Refusal(v1::Failure::Why why, std::string reason) {
+  v1::Failure failure;
+  failure.set_why(why);
+  failure.set_reason(std::move(reason));
+  failure.set_certain(true);
+  failure.set_retry_after_ms(kRetryAfterMs);
+  return failure;
+}
+
+bool IsCheckout(const v1::Command& command) {
+  return command.has_request() && command.request().has_checkout();
+}
+
+// "node 2", "nodes 1 and 2"
+std::string NodesText(const std::vector<int>& slots) {
+  return absl::StrCat(slots.size() == 1 ? "node " : "nodes ", absl::StrJoin(slots, " and "));
+}
+
+}  // namespace
+
+void Node::WatchLead() {
+  const Slot leader = core_->leader();
+  const bool leads = Leads();
+  if (leader == seen_leader_ && core_->term() == seen_term_ && leads == seen_leading_) return;
+  const int64_t now = env_.clock->NowMs();
+  if (leader != seen_leader_ || (leader != Slot::kNone && core_->term() != seen_term_)) {
+    Log(LogLevel::kInfo, leader == Slot::kNone
+                             ? absl::StrCat("no leader in term ", core_->term().value())
+                             : absl::StrCat("node ", ToInt(leader), leads ? " (this one)" : "",
+                                            " leads in term ", core_->term().value()));
+  }
+  const bool new_lead = leads && (!seen_leading_ || core_->term() != seen_term_);
+  if (new_lead || !leads) {
+    expiry_.StopLeading();
+    proposals_.DropExpiries();
+    install_proposed_ = false;
+    version_proposed_ = false;
+    low_space_ms_.clear();
+  }
+  if (new_lead) stamper_.Lead(ledger_->cluster_ms(), now);
+  seen_leader_ = leader;
+  seen_term_ = core_->term();
+  seen_leading_ = leads;
+  if (leader == Slot::kNone) {
+    if (!leaderless_since_ms_) leaderless_since_ms_ = now;
+  } else {
+    leaderless_since_ms_.reset();
+  }
+  proposals_.OnLeaderChanged();
+  reads_.ForgetLeader();
+}
+
+// A new leader first applies everything of earlier terms; it then knows the licenses and the
+// highest stamp.
+bool Node::ReadyToPropose() const {
+  return Leads() && expiry_.leading() && (install_proposed_ || ledger_->license_set_number() > 0);
+}
+
+v1::Stamp Node::NewStamp() {
+  return stamper_.Stamp(env_.clock->NowMs(), env_.clock->WallMs(), env_.clock->UtcOffsetSeconds());
+}
+
+void Node::ProposeFirstInstall() {
+  if (!Leads() || !expiry_.leading() || install_proposed_ || ledger_->license_set_number() > 0) {
+    return;
+  }
+  v1::Command command;
+  *command.mutable_install() = config_.own_files;
+  install_proposed_ = core_->Propose({{MakePayload(NewStamp(), &command)}}).ok();
+}
+
+void Node::ProposeExpiries(int64_t now_ms) {
+  if (!Leads()) return;
+  for (v1::ExpireSession& expire : expiry_.Due(*ledger_, now_ms)) {
+    Origin origin;
+    origin.kind = Origin::Kind::kExpire;
+    origin.session = expire.session();
+    v1::Command command;
+    *command.mutable_expire() = std::move(expire);
+    proposals_.Submit(std::move(command), std::move(origin), now_ms);
+  }
+}
+
+// ------------------------------------------------------------------------------------------
+// Version: a command is used when every node's program knows it.
+
+void Node::TendVersion() {
+  if (!ReadyToPropose() || version_proposed_ ||
+      core_->members().voters() < config_.servers.size()) {
+    return;
+  }
+  uint32_t known_by_all = config_.version;
+  for (const Server& server : config_.servers) {
+    if (server.slot == config_.self) continue;
+    if (!IsReachable(server.slot)) return;
+    known_by_all = std::min(known_by_all, std::max(1u, outgoing_.at(server.slot).version));
+  }
+  if (known_by_all <= ledger_->cluster_version()) return;
+  v1::Command command;
+  command.mutable_set_cluster_version()->set_version(known_by_all);
+  version_proposed_ = core_->Propose({{MakePayload(NewStamp(), &command)}}).ok();
+}
+
+std::string Node::TooOldFor(uint32_t version) const {
+  std::vector<int> old;
+  for (const Server& server : config_.servers) {
+    const auto it = outgoing_.find(server.slot);
+    const bool knows = server.slot == config_.self
+                           ? config_.version >= version
+                           : it != outgoing_.end() && it->second.version >= version;
+    if (!knows) old.push_back(ToInt(server.slot));
+  }
+  if (old.empty()) return "the nodes have just learnt of it: try again shortly";
+  return absl::StrCat(NodesText(old), old.size() == 1 ? " has" : " have",
+                      " too old a program, or cannot be reached: upgrade triadd there");
+}
+
+// Which voters are short of space, if those that are not make no majority; "": enough are well.
+std::string Node::LackingSpace() const {
+  std::vector<int> low;
+  for (const quorum::Member& member : core_->members().list) {
+    if (!member.voter) continue;
+    const auto told = low_space_ms_.find(member.slot);
+    const bool is_low =
+        member.slot == config_.self
+            ? low_space_
+            : told != low_space_ms_.end() && env_.clock->NowMs() - told->second < kLowSpaceHoldsMs;
+    if (is_low) low.push_back(ToInt(member.slot));
+  }
+  const size_t voters = core_->members().voters();
+  return voters - low.size() >= core_->members().Majority() ? "" : NodesText(low);
+}
+
+// Why this command must not be appended now.
+std::optional<v1::Failure> Node::Objection(const v1::Command& command) const {
+  if (command.has_members() || command.has_recovered() || command.has_set_cluster_version()) {
+    return Refusal(v1::Failure::REFUSED, "only a leader may propose that");
+  }
+  if (const uint32_t needed = license::RequiredVersion(command);
+      needed > ledger_->cluster_version()) {
+    return Refusal(v1::Failure::REFUSED, absl::StrCat("not possible yet: ", TooOldFor(needed)));
+  }
+  if (!IsCheckout(command)) return std::nullopt;
+  const std::string lacking = LackingSpace();
+  if (lacking.empty()) return std::nullopt;
+  return Refusal(v1::Failure::DISK_LOW,
+                 absl::StrCat("too little disk space on ", lacking,
+                              ": nothing new is checked out until some is freed"));
+}
+
+}  // namespace triad::server

@@ -1,0 +1,115 @@
+// What a node tells people about itself.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "license/catalog.h"
+#include "server/node.h"
+#include "server/usage.h"
+
+namespace triad::server {
+
+using quorum::Slot;
+
+std::string Node::Missing() const {
+  std::vector<std::string> missing;
+  for (const Server& server : config_.servers) {
+    if (server.slot == config_.self) continue;
+    const auto refusal = membership_.refusals().find(server.slot);
+    if (refusal != membership_.refusals().end()) {
+      missing.push_back(refusal->second);
+    } else if (!IsReachable(server.slot)) {
+      missing.push_back(
+          absl::StrCat("node ", ToInt(server.slot), " (", server.Address(), ") does not answer"));
+    }
+  }
+  if (missing.empty()) return "an election is under way";
+  return absl::StrJoin(missing, ", ");
+}
+
+// Why nothing is served while there is no core.
+std::string Node::NotReady() const {
+  return absl::StrCat("the cluster is not formed yet: ", Missing());
+}
+
+std::optional<std::string> Node::NoQuorumReason() const {
+  if (!core_) return absl::StrCat("no quorum: ", NotReady());
+  if (!leaderless_since_ms_ || env_.clock->NowMs() - *leaderless_since_ms_ < kNoQuorumHoldMs) {
+    return std::nullopt;
+  }
+  return absl::StrCat("no quorum: ", Missing());
+}
+
+// A node whose files differ serves the installed set all the same, and says with which line they
+// begin to differ.
+void Node::WarnAboutOwnFiles() {
+  set_warnings_.clear();
+  if (config_.own_license_hash != ledger_->catalog().license_hash()) {
+    set_warnings_ = DifferencesFromInstalled(config_.own_files, *ledger_);
+  }
+  for (const std::string& warning : set_warnings_) Log(LogLevel::kWarning, warning);
+  if (!set_warnings_.empty()) {  // the daemon has told what is wrong with its own files
+    for (const auto& diagnostic : ledger_->catalog().diagnostics()) {
+      Log(LogLevel::kWarning, diagnostic.ToString());
+    }
+  }
+  for (const std::string& expired : ExpiredLines(*ledger_)) Log(LogLevel::kWarning, expired);
+}
+
+std::string Node::Role() const {
+  if (!core_) return "forming";
+  if (Leads()) return "leader";
+  const quorum::Member* self = core_->members().Find(config_.self);
+  if (self == nullptr || !self->voter || self->incarnation != membership_.identity().incarnation) {
+    return "learner";
+  }
+  return core_->role() == quorum::Role::kFollower ? "follower" : "candidate";
+}
+
+v1::NodeStatus Node::Status() const {
+  v1::NodeStatus status;
+  status.set_slot(static_cast<uint32_t>(config_.self));
+  status.set_version(TRIAD_VERSION);
+  status.set_role(Role());
+  for (const Server& server : config_.servers) {
+    auto* node = status.add_nodes();
+    node->set_slot(static_cast<uint32_t>(server.slot));
+    node->set_address(server.Address());
+    node->set_host(server.host);
+    node->set_connected(server.slot == config_.self || IsReachable(server.slot));
+    const quorum::Member* member = core_ ? core_->members().Find(server.slot) : nullptr;
+    if (member != nullptr) node->set_member(member->voter ? "voter" : "learner");
+    for (const auto& known : ledger_->members().nodes()) {
+      if (known.slot() != node->slot() || !known.waiver()) continue;
+      node->set_waiver(true);
+      status.add_warnings(absl::StrCat("node ", known.slot(), " runs with host id ",
+                                       known.host_id(), ", which is not its SERVER line's"));
+    }
+  }
+  for (const std::string& warning : config_.warnings) status.add_warnings(warning);
+  for (const std::string& warning : set_warnings_) status.add_warnings(warning);
+  if (low_space_) status.add_warnings("too little disk space on this node");
+  if (disk_stuck_) status.add_warnings("the disk of this node does not answer");
+  for (const auto& file : config_.own_files.license_files()) status.add_license_files(file.name());
+  status.set_applied(ledger_->applied().index);
+  status.set_license_set_number(ledger_->license_set_number());
+  status.set_sessions(ledger_->sessions().size());
+  for (const std::string& vendor : ledger_->catalog().vendors()) status.add_vendors(vendor);
+  status.set_cluster_id(membership_.identity().cluster_id);
+  status.set_cluster_version(ledger_->cluster_version());
+  if (!core_) {
+    status.set_waiting_for(Missing());
+    return status;
+  }
+  status.set_term(core_->term().value());
+  status.set_leader(static_cast<uint32_t>(core_->leader()));
+  status.set_commit(core_->commit_index().value());
+  status.set_last(core_->last_index().value());
+  status.set_log_start(core_->snapshot_index().value());
+  status.set_quorum(core_->leader() != Slot::kNone);
+  if (!status.quorum()) status.set_waiting_for(Missing());
+  return status;
+}
+
+}  // namespace triad::server
