@@ -64,6 +64,16 @@ struct Members {
   bool operator==(const Members&) const = default;
 };
 
+// Where a log begins: a durable snapshot holds the effects of everything up to `index`, whose entry
+// was of `term`. The members stand here too, although the snapshot has them: should the ledger be
+// lost, the log alone must still know whose votes count.
+struct LogStart {
+  Index index = {};
+  Term term = {};
+  Members members = {};  // in force at `index`; empty: not known
+  bool operator==(const LogStart&) const = default;
+};
+
 // The members in the payload of an EntryKind::kMembers entry: a v1::LogRecord whose command is a
 // v1::Members. Empty when it is none, or names nobody who votes, or a slot twice.
 std::optional<Members> DecodeMembers(absl::string_view payload);

@@ -12,7 +12,7 @@ void Core::Impl::Compact(Index upto) {
   if (upto <= log.snapshot_index()) return;
   log.CompactTo(upto);
   members_log.CompactTo(upto);
-  new_start = LogStart{log.snapshot_index(), log.snapshot_term()};
+  new_start = LogStart{log.snapshot_index(), log.snapshot_term(), members_log.At(upto)};
 }
 
 Slot Core::Impl::SnapshotSource() const {
@@ -35,8 +35,8 @@ void Core::Impl::InstallSnapshot(Index index, Term term, Members members) {
     BecomeFollower(hard_state.term, Slot::kNone);
   }
   const bool stays = log.JumpTo(index, term);
+  new_start = LogStart{index, term, members};
   members_log.Jump(index, std::move(members), stays);
-  new_start = LogStart{index, term};
   ledger_missing = false;
   std::get<FollowerState>(state).needs_snapshot = false;
 }

@@ -12,7 +12,7 @@ TEST(Compaction, TheNextReadySaysWhereTheLogBegins) {
   TestNode node(At(1, MakeLog({1, 1, 1}), /*applied=*/3));
   node->Compact(Index(2));
   Ready ready = node.Take();
-  EXPECT_EQ(ready.start, (LogStart{Index(2), Term(1)}));
+  EXPECT_EQ(ready.start, (LogStart{Index(2), Term(1), MakeMembers(3)}));
   EXPECT_NE(ready.write_id, 0u);
   EXPECT_EQ(node->snapshot_index(), Index(2));
   node->Compact(Index(1));
@@ -104,7 +104,7 @@ TEST(Snapshot, ANodeBehindTheLeadersLogIsToldAndGoesOnFromTheJump) {
   EXPECT_EQ(node->snapshot_source(), Slot::k2);
   node->InstallSnapshot(Index(12), Term(1), MakeMembers(3));
   Ready ready = node.Take();
-  EXPECT_EQ(ready.start, (LogStart{Index(12), Term(1)}));
+  EXPECT_EQ(ready.start, (LogStart{Index(12), Term(1), MakeMembers(3)}));
   node.Release(ready);
   EXPECT_EQ(node->applied_index(), Index(12));
   EXPECT_EQ(node->snapshot_source(), Slot::kNone);

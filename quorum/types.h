@@ -69,12 +69,4 @@ struct HardState {
   bool operator==(const HardState&) const = default;
 };
 
-// Where a log begins: a durable snapshot holds the effects of everything up to `index`, whose entry
-// was of `term`.
-struct LogStart {
-  Index index;
-  Term term;
-  bool operator==(const LogStart&) const = default;
-};
-
 }  // namespace triad::quorum

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/membership.h"
 
 namespace triad::server {
 namespace {
@@ -44,6 +45,7 @@ class Opener {
   const DataPlace& place_;
   Logger* const logger_;
   OpenedData opened_;
+  quorum::Members start_members_;
 };
 
 absl::StatusOr<OpenedData> Opener::Run() {
@@ -85,6 +87,7 @@ absl::Status Opener::OpenLog() {
   opened_.recovered.snapshot_index = found.snapshot_index;
   opened_.recovered.snapshot_term = found.snapshot_term;
   opened_.recovered.entries = std::move(found.entries);
+  start_members_ = std::move(found.snapshot_members);
   return absl::OkStatus();
 }
 
@@ -151,8 +154,9 @@ absl::Status Opener::OpenEmpty() {
   auto store = place_.home->Open();
   if (!store.ok()) return store.status();
   Use(*std::move(store), std::make_unique<license::Ledger>(place_.limits));
-  opened_.ledger_missing = opened_.recovered.snapshot_index > quorum::Index(0);
-  if (opened_.ledger_missing) {
+  opened_.recovered.ledger_missing = opened_.recovered.snapshot_index > quorum::Index(0);
+  if (opened_.recovered.ledger_missing) {
+    opened_.recovered.members = start_members_;
     logger_->Log(
         LogLevel::kWarning,
         absl::StrCat("the log begins behind entry ", opened_.recovered.snapshot_index.value(),
@@ -167,6 +171,7 @@ bool Opener::Use(std::unique_ptr<license::LedgerStore> store,
   opened_.store = std::move(store);
   opened_.ledger = std::move(ledger);
   opened_.recovered.applied = quorum::Index(opened_.ledger->applied().index);
+  opened_.recovered.members = MembersOf(opened_.ledger->members());
   return true;
 }
 

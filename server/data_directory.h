@@ -37,10 +37,10 @@ struct OpenedData {
   std::unique_ptr<storage::Log> log;
   std::unique_ptr<license::LedgerStore> store;
   std::unique_ptr<license::Ledger> ledger;  // never null
+  // With ledger_missing the log begins behind what any ledger here holds: nothing may be applied
+  // before a snapshot has come from another node. The store is empty then. `members` is empty as
+  // long as they are those of the birth.
   quorum::Recovered recovered;
-  // The log begins behind what any ledger here holds: nothing may be applied before a snapshot has
-  // come from another node. The store is empty.
-  bool ledger_missing = false;
   // What this node has promised or acknowledged cannot be read (one line): it must not vote or
   // acknowledge under its incarnation any more, only come back under a new one (BeginAnew).
   std::optional<std::string> damage;

@@ -122,17 +122,21 @@ TEST_F(DataDirectoryTest, ADamagedLedgerIsMadeAnewFromAWholeLog) {
   home_.Damage();
   const OpenedData opened = Open();
   EXPECT_EQ(opened.recovered.applied, Index(0));
-  EXPECT_FALSE(opened.ledger_missing);
+  EXPECT_FALSE(opened.recovered.ledger_missing);
   EXPECT_EQ(opened.recovered.entries.size(), 5u);
 }
 
 TEST_F(DataDirectoryTest, ADamagedLedgerOfATrimmedLogIsMissing) {
   Append(1, 5, 2);
   FillCurrent(4, 2);
-  ASSERT_TRUE(log_->TrimBefore(Index(3), Term(2)).ok());
+  // Whose votes count, the log still says.
+  const quorum::Members members = {{{quorum::Slot::k1, std::string(16, 'a'), true},
+                                    {quorum::Slot::k3, std::string(16, 'z'), false}}};
+  ASSERT_TRUE(log_->Trim({Index(3), Term(2), members}).ok());
   home_.Damage();
   const OpenedData opened = Open();
-  EXPECT_TRUE(opened.ledger_missing);
+  EXPECT_EQ(opened.recovered.members, members);
+  EXPECT_TRUE(opened.recovered.ledger_missing);
   EXPECT_EQ(opened.recovered.applied, Index(0));
   EXPECT_EQ(opened.recovered.snapshot_index, Index(3));
   EXPECT_EQ(opened.store->applied(), LogPosition());
@@ -155,7 +159,7 @@ TEST_F(DataDirectoryTest, ASnapshotThatTheLogBeginsWithIsAdopted) {
   FillIncoming(9, 3);
   ASSERT_TRUE(log_->TrimBefore(Index(9), Term(3)).ok());
   const OpenedData opened = Open();
-  EXPECT_FALSE(opened.ledger_missing);
+  EXPECT_FALSE(opened.recovered.ledger_missing);
   EXPECT_EQ(opened.recovered.applied, Index(9));
   EXPECT_EQ(opened.store->applied(), (LogPosition{9, 3}));
   EXPECT_FALSE(home_.incoming_exists());
@@ -183,7 +187,7 @@ TEST_F(DataDirectoryTest, ADamagedSnapshotIsFetchedAgain) {
   ASSERT_TRUE(log_->TrimBefore(Index(9), Term(3)).ok());
   home_.DamageIncoming();
   const OpenedData opened = Open();
-  EXPECT_TRUE(opened.ledger_missing);
+  EXPECT_TRUE(opened.recovered.ledger_missing);
   EXPECT_FALSE(home_.incoming_exists());
 }
 

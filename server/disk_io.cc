@@ -101,7 +101,7 @@ void LogThread::WriteAll(storage::Log* log, std::deque<Job> jobs) {
     }
     if (joined.start) {
       CheckDisk(log->Append(joined.hard_state, {}));
-      CheckDisk(log->TrimBefore(joined.start->index, joined.start->term));
+      CheckDisk(log->Trim(*joined.start));
       CheckDisk(log->Append(std::nullopt, joined.entries));
     } else {
       CheckDisk(log->Append(joined.hard_state, joined.entries));

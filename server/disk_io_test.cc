@@ -27,7 +27,7 @@ class NotedLog : public storage::Log {
   struct Write {
     bool hard_state;
     std::vector<uint64_t> indexes;
-    uint64_t start = 0;  // of a TrimBefore
+    uint64_t start = 0;  // of a Trim
     bool operator==(const Write&) const = default;
   };
   struct Notes {
@@ -51,8 +51,8 @@ class NotedLog : public storage::Log {
     return notes_->status;
   }
   absl::Status Idle() override { return absl::OkStatus(); }
-  absl::Status TrimBefore(Index index, Term) override {
-    notes_->writes.push_back({false, {}, index.value()});
+  absl::Status Trim(const quorum::LogStart& start) override {
+    notes_->writes.push_back({false, {}, start.index.value()});
     return notes_->status;
   }
 
@@ -94,7 +94,7 @@ TEST(LogThread, ANewStartStandsBehindTermAndVoteAndBeforeItsEntries) {
   {
     LogThread thread(std::make_unique<NotedLog>(&notes), &logger,
                      [&](uint64_t id) { durable.push_back(id); });
-    thread.Write(1, quorum::HardState{}, quorum::LogStart{Index(9), Term(1)}, EntriesAt(10));
+    thread.Write(1, quorum::HardState{}, quorum::LogStart{Index(9), Term(1), {}}, EntriesAt(10));
     notes.first_begun.WaitForNotification();
   }
   using W = NotedLog::Write;

@@ -13,6 +13,7 @@
 
 #include "absl/strings/string_view.h"
 #include "license/ledger_store.h"
+#include "quorum/members.h"
 #include "quorum/types.h"
 #include "storage/identity.h"
 #include "triad/v1/license.pb.h"

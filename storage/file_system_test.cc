@@ -230,6 +230,24 @@ TEST(TestFileSystem, AMisdirectedSectorIsSeenAfterTheNextCrash) {
             std::string(512, 'b') + std::string(1024, 'a') + std::string(512, 'b'));
 }
 
+TEST(TestFileSystem, ADirectoryIsRenamedAtOnceOrNotAtAll) {
+  for (const bool there : {false, true}) {
+    TestFileSystem disk;
+    for (const char* path : {"/d/a/x", "/d/a/y"}) {
+      ASSERT_TRUE((*disk.Open(path, true))->Sync().ok());
+    }
+    ASSERT_TRUE(disk.Rename("/d/a", "/d/b").ok());
+    EXPECT_FALSE(disk.Exists("/d/a"));
+    EXPECT_THAT(*disk.List("/d/b"), ElementsAre("x", "y"));
+    if (there) {
+      ASSERT_TRUE(disk.SyncDirectory("/d").ok());
+    }
+    disk.Crash(Oldest);
+    EXPECT_THAT(*disk.List(there ? "/d/b" : "/d/a"), ElementsAre("x", "y"));
+    EXPECT_FALSE(disk.Exists(there ? "/d/a" : "/d/b"));
+  }
+}
+
 TEST(TestFileSystem, AFlippedBitIsOnTheDisk) {
   TestFileSystem disk;
   auto file = disk.Open("/d/a", true);

@@ -340,14 +340,16 @@ absl::Status SyncDirectory(rocksdb::Env* env, const std::string& dir) {
   return ToStatus(status, "sync the directory of", dir);
 }
 
-// Renames a database that nobody has open; both names' directories are synced.
+// Renames a database that nobody has open; its own directory and both names' are synced.
 absl::Status MoveTree(rocksdb::Env* env, const std::string& from, const std::string& to) {
   rocksdb::FileLock* lock = nullptr;
   if (const rocksdb::Status s = env->LockFile(from + "/LOCK", &lock); !s.ok()) {
     return ToOpenStatus(s, from);
   }
-  const rocksdb::Status renamed = env->RenameFile(from, to);
+  absl::Status synced = SyncDirectory(env, from);
+  const rocksdb::Status renamed = synced.ok() ? env->RenameFile(from, to) : rocksdb::Status();
   (void)env->UnlockFile(lock);
+  if (!synced.ok()) return synced;
   if (!renamed.ok()) return ToStatus(renamed, "rename", from);
   if (absl::Status s = SyncDirectory(env, ParentOf(to)); !s.ok()) return s;
   return ParentOf(from) == ParentOf(to) ? absl::OkStatus() : SyncDirectory(env, ParentOf(from));

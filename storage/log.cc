@@ -42,7 +42,7 @@ class SegmentedLog final : public Log {
   absl::Status Append(const std::optional<HardState>& hard_state,
                       absl::Span<const Entry> entries) override;
   absl::Status Idle() override;
-  absl::Status TrimBefore(Index index, Term term) override;
+  absl::Status Trim(const quorum::LogStart& start) override;
 
  private:
   absl::Status MakeDurable(Recovery& recovery);
@@ -313,15 +313,17 @@ absl::Status SegmentedLog::ExtendSpare() {
   return status;
 }
 
-absl::Status SegmentedLog::TrimBefore(Index index, Term term) {
+absl::Status SegmentedLog::Trim(const quorum::LogStart& start) {
   if (!failed_.ok()) return failed_;
-  if (index <= contents_.state().start_index) return absl::OkStatus();
+  if (start.index <= contents_.state().start_index) return absl::OkStatus();
   // The snapshot is the truth: what does not agree with it at `index` was never committed.
-  const bool agrees = contents_.TermAt(index) == term;
+  const bool agrees = contents_.TermAt(start.index) == start.term;
+  const std::string members = EncodeMembers(start.members);
   records_.clear();
-  records_.push_back({RecordType::kStart, static_cast<uint8_t>(agrees ? 0 : 1), term, index, {}});
+  records_.push_back(
+      {RecordType::kStart, static_cast<uint8_t>(agrees ? 0 : 1), start.term, start.index, members});
   if (absl::Status s = WriteBatch(); !s.ok()) return Fail(s);
-  return Fail(RemoveBefore(index));
+  return Fail(RemoveBefore(start.index));
 }
 
 // The newest segment that begins at or before `index` is enough to read the log from; the record of

@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "quorum/members.h"
 #include "quorum/types.h"
 #include "storage/file_system.h"
 
@@ -40,6 +41,7 @@ class Log {
     quorum::HardState hard_state;
     quorum::Index snapshot_index;  // the log begins after it
     quorum::Term snapshot_term;
+    quorum::Members snapshot_members;  // in force there; empty: not known
     std::vector<quorum::Entry> entries;
     std::optional<std::string> damage;  // one line: file, offset, what is wrong
     std::optional<std::string> note;    // one line when a torn tail was cut off
@@ -79,9 +81,13 @@ class Log {
   // segment. Need not be repeated: what pauses do not prepare, Append does, 1 MB at a time.
   virtual absl::Status Idle() = 0;
 
-  // Drops whole segments that end at or before `index`, which a durable snapshot covers. Keeps the
-  // latest term and vote.
-  virtual absl::Status TrimBefore(quorum::Index index, quorum::Term term) = 0;
+  // The log begins behind `start` from now on, which a durable snapshot covers: drops whole
+  // segments that end at or before it. Keeps the latest term and vote. What follows `start` stays
+  // if the log agrees with it, else all of it goes.
+  virtual absl::Status Trim(const quorum::LogStart& start) = 0;
+  absl::Status TrimBefore(quorum::Index index, quorum::Term term) {
+    return Trim({index, term, {}});
+  }
 };
 
 }  // namespace triad::storage

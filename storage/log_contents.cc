@@ -33,6 +33,9 @@ absl::Status LogContents::Apply(const Record& record) {
     case RecordType::kCut:
       return ApplyCut(record);
     case RecordType::kStart:
+      if (!DecodeMembers(record.payload).has_value()) {
+        return absl::DataLossError("the members at the log's start cannot be read");
+      }
       ApplyStart(record);
       return absl::OkStatus();
     case RecordType::kBatchEnd:

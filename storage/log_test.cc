@@ -193,6 +193,26 @@ TEST_F(LogTest, TrimRemovesWholeSegmentsAndKeepsTermVoteAndTheRest) {
   Reopen();
 }
 
+TEST_F(LogTest, TheMembersAtItsStartAreThereAsLongAsItBeginsThere) {
+  Append(MakeEntries(1, 2, 3, 3000), HardState{Term(2), Slot::k3});
+  const quorum::Members first = {
+      {{Slot::k1, "incarnation of 1", true}, {Slot::k2, "incarnation of 2", false}}};
+  const quorum::Members second = {{{Slot::k1, "incarnation of 1", true}}};
+  LogStep trim;
+  trim.what = LogStep::kTrim;
+  trim.index = Index(2);
+  trim.term = Term(2);
+  ASSERT_TRUE(log_->Trim({Index(2), Term(2), first}).ok());
+  model_.Do(trim);
+  EXPECT_EQ(Reopen().snapshot_members, first);
+  for (uint64_t i = 4; i < 12; ++i) Append(MakeEntries(i, 2, 1, 3000));
+  EXPECT_EQ(Reopen().snapshot_members, first);
+  trim.index = Index(9);
+  ASSERT_TRUE(log_->Trim({Index(9), Term(2), second}).ok());
+  model_.Do(trim);
+  EXPECT_EQ(Reopen().snapshot_members, second);
+}
+
 TEST_F(LogTest, TrimToASnapshotAheadOfTheLogStartsAnewAfterIt) {
   Append(MakeEntries(1, 1, 3, 2000));
   Trim(100, 5);

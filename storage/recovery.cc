@@ -297,8 +297,9 @@ void Reader::TakeEntries(const std::vector<Record>& batch) {
                          std::make_shared<const std::string>(record.payload)});
     } else if (record.type == RecordType::kCut) {
       while (!entries.empty() && entries.back().index > record.index) entries.pop_back();
-    } else if (record.type == RecordType::kStart && record.kind == 1) {
-      entries.clear();
+    } else if (record.type == RecordType::kStart) {
+      if (record.kind == 1) entries.clear();
+      recovery_.found.snapshot_members = *DecodeMembers(record.payload);
     }
   }
 }

@@ -23,6 +23,8 @@ constexpr uint32_t kVersion = 1;
 constexpr size_t kStateBytes = 48;
 constexpr size_t kHeaderBytes = 96;     // before its checksum
 constexpr size_t kWatermarkBytes = 96;  // before its checksum
+constexpr size_t kIncarnationBytes = 16;
+constexpr size_t kMemberBytes = 2 + kIncarnationBytes;
 
 // Bound to the place: a block that the disk wrote elsewhere does not pass for one of here.
 uint64_t Checksum(absl::string_view data, uint64_t segment, uint64_t offset) {
@@ -202,6 +204,31 @@ absl::StatusOr<Record> DecodeRecord(uint64_t segment, absl::string_view file, ui
                                             record.index.value(), ", term ", record.term.value()));
   }
   return record;
+}
+
+std::string EncodeMembers(const quorum::Members& members) {
+  std::string out;
+  for (const quorum::Member& member : members.list) {
+    AppendNumber(static_cast<uint64_t>(ToInt(member.slot)), 1, &out);
+    AppendNumber(member.voter ? 1 : 0, 1, &out);
+    std::string incarnation = member.incarnation;
+    incarnation.resize(kIncarnationBytes, '\0');
+    out += incarnation;
+  }
+  return out;
+}
+
+std::optional<quorum::Members> DecodeMembers(absl::string_view payload) {
+  quorum::Members members;
+  if (payload.size() % kMemberBytes != 0) return std::nullopt;
+  for (; !payload.empty(); payload.remove_prefix(kMemberBytes)) {
+    const uint64_t slot = ReadNumber(payload, 0, 1);
+    const uint64_t voter = ReadNumber(payload, 1, 1);
+    if (slot < 1 || slot > quorum::kSlotsMax || voter > 1) return std::nullopt;
+    members.list.push_back({static_cast<quorum::Slot>(slot),
+                            std::string(payload.substr(2, kIncarnationBytes)), voter == 1});
+  }
+  return members;
 }
 
 bool AllZero(absl::string_view data) {

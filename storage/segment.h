@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "quorum/members.h"
 #include "quorum/types.h"
 
 namespace triad::storage {
@@ -58,7 +59,8 @@ enum class RecordType : uint8_t {
   kEntry = 1,      // kind: EntryKind
   kHardState = 2,  // kind: the slot voted for
   kCut = 3,        // entries above `index` are no more; `term` is that of the entry at `index`
-  kStart = 4,      // a snapshot covers up to `index`; kind 1: and there is nothing after it
+  kStart = 4,      // a snapshot covers up to `index`; kind 1: and there is nothing after it;
+                   // payload: the members in force there
   kBatchEnd = 5,   // the records since the last one belong together; index and term: the last entry
 };
 
@@ -97,6 +99,11 @@ constexpr uint64_t RecordBytes(uint64_t payload_bytes) {
 void AppendRecord(uint64_t segment, uint64_t offset, const Record& record, std::string* out);
 // Reads the record at `offset` of `file`, which must outlive the result. DATA_LOSS with the reason.
 absl::StatusOr<Record> DecodeRecord(uint64_t segment, absl::string_view file, uint64_t offset);
+
+// The members in the payload of a start record; nothing for none. Decoding: nullopt for what
+// EncodeMembers does not write.
+std::string EncodeMembers(const quorum::Members& members);
+std::optional<quorum::Members> DecodeMembers(absl::string_view payload);
 
 bool AllZero(absl::string_view data);
 // How many sectors of the file have nothing but zeros in the part that `data`, which stands at

@@ -110,7 +110,7 @@ absl::StatusOr<std::unique_ptr<File>> TestFileSystem::Open(const std::string& pa
     if (!create) return absl::NotFoundError(absl::StrCat("cannot open ", path));
     if (absl::Status s = Begin(Operation::kCreate, path); !s.ok()) return s;
     names_[path] = std::make_shared<Node>();
-    changes_.push_back({path, names_[path], ""});
+    changes_.push_back({path, names_[path], "", false});
   }
   return std::make_unique<TestFile>(this, path, names_[path]);
 }
@@ -127,12 +127,46 @@ absl::StatusOr<std::vector<std::string>> TestFileSystem::List(const std::string&
 absl::Status TestFileSystem::Rename(const std::string& from, const std::string& to) {
   if (absl::Status s = Begin(Operation::kRename, to); !s.ok()) return s;
   const auto it = names_.find(from);
-  if (it == names_.end()) return absl::NotFoundError(absl::StrCat("cannot rename ", from));
+  if (it == names_.end()) {
+    if (!Exists(from)) return absl::NotFoundError(absl::StrCat("cannot rename ", from));
+    RenameTree(from, to);
+    return absl::OkStatus();
+  }
   std::shared_ptr<Node> node = it->second;
   names_.erase(it);
   names_[to] = node;
-  changes_.push_back({to, node, from});
+  changes_.push_back({to, node, from, false});
   return absl::OkStatus();
+}
+
+void TestFileSystem::MoveTree(const std::string& from, const std::string& to, Names* names) {
+  const std::string prefix = from + "/";
+  for (auto it = names->lower_bound(prefix);
+       it != names->end() && absl::StartsWith(it->first, prefix);) {
+    (*names)[to + it->first.substr(from.size())] = it->second;
+    it = names->erase(it);
+  }
+}
+
+// What is at the paths of the disk, once `change` is there.
+void TestFileSystem::Apply(const NameChange& change) {
+  if (change.tree) return MoveTree(change.from, change.path, &durable_names_);
+  if (!change.from.empty()) durable_names_.erase(change.from);
+  if (change.node != nullptr) {
+    durable_names_[change.path] = change.node;
+  } else {
+    durable_names_.erase(change.path);
+  }
+}
+
+void TestFileSystem::RenameTree(const std::string& from, const std::string& to) {
+  std::erase_if(changes_, [&](const NameChange& change) {
+    const bool inside = absl::StartsWith(change.path, from + "/");
+    if (inside) Apply(change);
+    return inside;
+  });
+  MoveTree(from, to, &names_);
+  changes_.push_back({to, nullptr, from, true});
 }
 
 absl::Status TestFileSystem::Remove(const std::string& path) {
@@ -141,12 +175,15 @@ absl::Status TestFileSystem::Remove(const std::string& path) {
   if (it == names_.end()) return absl::NotFoundError(absl::StrCat("cannot remove ", path));
   if (free_bytes_.has_value()) *free_bytes_ += static_cast<int64_t>(it->second->now.size());
   names_.erase(it);
-  changes_.push_back({path, nullptr, ""});
+  changes_.push_back({path, nullptr, "", false});
   return absl::OkStatus();
 }
 
 absl::Status TestFileSystem::SyncDirectory(const std::string& dir) {
   if (absl::Status s = Begin(Operation::kSyncDirectory, dir); !s.ok()) return s;
+  for (const NameChange& change : changes_) {
+    if (change.tree && IsIn(dir, change.path)) Apply(change);
+  }
   for (auto it = durable_names_.begin(); it != durable_names_.end();) {
     it = IsIn(dir, it->first) ? durable_names_.erase(it) : std::next(it);
   }
@@ -171,13 +208,7 @@ void TestFileSystem::FailAt(uint64_t number, absl::Status error) {
 
 void TestFileSystem::Crash(const Choice& choose) {
   for (const NameChange& change : changes_) {
-    if (choose(2) == 0) continue;
-    if (!change.from.empty()) durable_names_.erase(change.from);
-    if (change.node != nullptr) {
-      durable_names_[change.path] = change.node;
-    } else {
-      durable_names_.erase(change.path);
-    }
+    if (choose(2) != 0) Apply(change);
   }
   names_ = durable_names_;
   for (const auto& [path, node] : names_) CrashNode(node.get(), choose);
@@ -204,7 +235,7 @@ std::unique_ptr<TestFileSystem> TestFileSystem::Copy() const {
   for (const auto& [path, node] : names_) copy->names_[path] = copy_node(node);
   for (const auto& [path, node] : durable_names_) copy->durable_names_[path] = copy_node(node);
   for (const NameChange& change : changes_) {
-    copy->changes_.push_back({change.path, copy_node(change.node), change.from});
+    copy->changes_.push_back({change.path, copy_node(change.node), change.from, change.tree});
   }
   copy->free_bytes_ = free_bytes_;
   return copy;

@@ -5,7 +5,8 @@
 // states it has had since the last sync. A created, renamed or removed name survives only a
 // SyncDirectory. A failed sync drops what it should have written and calls it clean, as Linux does
 // (Rebello et al., ATC'20). What it does not model: directories (any path may be used; a directory
-// is there when something is in it), permissions.
+// is there when something is in it, and what has changed in it counts as synced when it is
+// renamed), permissions.
 //
 // The simulator writes to it a million times: a write costs its bytes, and so does the sync that
 // covers it; what a sector has been is worked out only when the power fails.
@@ -124,7 +125,8 @@ class TestFileSystem final : public FileSystem {
   struct NameChange {
     std::string path;
     std::shared_ptr<Node> node;
-    std::string from;  // of a rename
+    std::string from;   // of a rename
+    bool tree = false;  // of a directory, with all that is in it
   };
   using Names = std::map<std::string, std::shared_ptr<Node>>;
 
@@ -132,6 +134,9 @@ class TestFileSystem final : public FileSystem {
                      uint64_t size = 0);
   absl::Status Refusal() const;
   absl::Status Grow(const Node& node, uint64_t size);
+  static void MoveTree(const std::string& from, const std::string& to, Names* names);
+  void Apply(const NameChange& change);
+  void RenameTree(const std::string& from, const std::string& to);
   static void Write(Node* node, uint64_t offset, absl::string_view data);
   void Resize(Node* node, uint64_t size);
   static void Sync(Node* node);

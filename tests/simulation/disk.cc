@@ -185,7 +185,7 @@ void Disk::Idle(uint64_t generation) {
 absl::Status Disk::Perform(const Write& joined) {
   if (!joined.start) return log_->Append(joined.hard_state, joined.entries);
   absl::Status status = log_->Append(joined.hard_state, {});
-  if (status.ok()) status = log_->TrimBefore(joined.start->index, joined.start->term);
+  if (status.ok()) status = log_->Trim(*joined.start);
   if (status.ok()) status = log_->Append(std::nullopt, joined.entries);
   return status;
 }
