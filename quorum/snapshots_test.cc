@@ -141,7 +141,7 @@ TEST(Snapshot, OverAPrefixOfTheLogWhatFollowsStays) {
   EXPECT_EQ(node->commit_index(), Index(2));
   EXPECT_EQ(node->applied_index(), Index(2));
   node.Settle();
-  EXPECT_EQ(node.start(), (LogStart{Index(2), Term(1)}));
+  EXPECT_EQ(node.start(), (LogStart{Index(2), Term(1), MakeMembers(3)}));
   EXPECT_THAT(node.stored(), SizeIs(2));
   node.Step(AppendFrom(Slot::k2, 1, 4, 1, {}, 4));
   EXPECT_THAT(TermsOf(node.applied()), SizeIs(2)) << "3 and 4, each once";
@@ -159,7 +159,7 @@ TEST(Snapshot, OverAnotherHistoryEverythingGoes) {
   EXPECT_EQ(node->members(), MakeMembers(3));
   Ready ready = node.Take();
   EXPECT_EQ(ready.hard_state, (HardState{Term(3), Slot::kNone}));
-  EXPECT_EQ(ready.start, (LogStart{Index(3), Term(3)}));
+  EXPECT_EQ(ready.start, (LogStart{Index(3), Term(3), MakeMembers(3)}));
   node.Release(ready);
   EXPECT_THAT(node.stored(), IsEmpty());
 }
