@@ -36,6 +36,7 @@ void SilenceGrpc() {
 }
 
 constexpr int64_t kStopTimeoutMs = 1'500;
+constexpr size_t kIncarnationBytes = 16;
 
 class IdentityOnDisk final : public IdentityWriter {
  public:
@@ -92,6 +93,8 @@ class Daemon {
   OpenedData opened_;
   std::vector<Node::Server> servers_;
   std::vector<std::string> warnings_;
+  std::string host_id_;  // what this machine shows
+  bool host_id_matches_ = true;
   std::unique_ptr<IdentityOnDisk> identity_writer_;
   std::unique_ptr<Node> node_;
   std::unique_ptr<Wire> wire_;
@@ -101,6 +104,15 @@ class Daemon {
   std::string told_;
   bool refused_ = false;
 };
+
+// Whether this incarnation is none of the cluster's birth.
+bool HasComeBack(const storage::Identity& identity) {
+  if (identity.rejoining) return true;
+  for (const storage::Member& member : identity.members) {
+    if (member.incarnation == identity.incarnation) return false;
+  }
+  return !identity.cluster_id.empty();
+}
 
 // The license set that a node knows of: the installed one, or the newest that stands in its log and
 // is not applied yet.
@@ -154,8 +166,21 @@ absl::Status Daemon::ChooseServers(const Site& site) {
                                                       " is node ", slot,
                                                       "'s; give that node's --data-dir"));
   }
-  const absl::Status host_id = CheckHostId(source->servers()[slot - 1], ReadMachineIds());
-  if (!host_id.ok()) return host_id;
+  const license::ServerLine& line = source->servers()[slot - 1];
+  const license::MachineIds machine = ReadMachineIds();
+  const absl::Status host_id = CheckHostId(line, machine);
+  host_id_matches_ = host_id.ok();
+  host_id_ = host_id.ok() ? line.host_id.ToString() : ShownHostId(machine);
+  if (!host_id.ok()) {
+    // One that came back, or wants to, may do so on other hardware: the others record a waiver.
+    if (opened_.damage || !HasComeBack(opened_.identity)) return host_id;
+    warnings_.push_back(
+        absl::StrCat(std::string(host_id.message()), "; serving on a waiver, which is recorded"));
+  }
+  if (opened_.damage && servers->size() == 1) {
+    return absl::DataLossError(absl::StrCat("the log is damaged: ", *opened_.damage,
+                                            "; no other node has it: restore a backup"));
+  }
   servers_ = *std::move(servers);
   return CheckPlaintext(flags_, servers_);
 }
@@ -181,9 +206,11 @@ absl::Status Daemon::Open() {
   if (!opened.ok()) return opened.status();
   opened_ = *std::move(opened);
   if (!opened_.damage) return absl::OkStatus();
-  return absl::DataLossError(
-      absl::StrCat("the log is damaged: ", *opened_.damage,
-                   "; this node must not vote with it: keep the directory and run triadd rejoin"));
+  logger_->Log(LogLevel::kError,
+               absl::StrCat("the log is damaged: ", *opened_.damage,
+                            "; this node does not vote with it, and leaves it as it is until the "
+                            "others have let it in under a new incarnation"));
+  return absl::OkStatus();
 }
 
 absl::Status Daemon::Prepare() {
@@ -240,6 +267,9 @@ void Daemon::MakeNode(Site site) {
   for (const auto& server : servers_) membership.slots.push_back(server.slot);
   membership.license_hash = site.catalog.license_hash();
   membership.server_set = opened_.identity.server_set;
+  membership.host_id = host_id_;
+  membership.host_id_matches = host_id_matches_;
+  if (opened_.damage) membership.quarantine_incarnation = random_.Bytes(kIncarnationBytes);
 
   Node::Config config;
   config.self = self;

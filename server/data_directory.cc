@@ -187,7 +187,15 @@ absl::StatusOr<std::string> DamagedDir(const DataPlace& place) {
 
 }  // namespace
 
+std::string RecoveringPath(const std::string& dir) {
+  return dir + "/recovering";
+}
+
 absl::StatusOr<OpenedData> OpenData(const DataPlace& place, Logger* logger) {
+  if (!place.recovering && place.files->Exists(RecoveringPath(place.dir))) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "a recovery of ", place.dir, " was interrupted: run triadd recover --accept-loss again"));
+  }
   return Opener(place, logger).Run();
 }
 

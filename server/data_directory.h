@@ -28,7 +28,12 @@ struct DataPlace {
   std::string dir;
   storage::LogOptions log;  // may_create is not looked at: the identity says it
   license::Ledger::Limits limits;
+  // The caller is `triadd recover`, which goes on with what it began.
+  bool recovering = false;
 };
+
+// There while a recovery is half done (server/recover.h): the directory is not to be started from.
+std::string RecoveringPath(const std::string& dir);
 
 struct OpenedData {
   storage::Identity identity;
@@ -48,7 +53,7 @@ struct OpenedData {
 
 // Opens everything in `place.dir`. A damaged ledger is thrown away and made anew: of a received
 // snapshot that was complete, of the log, or (ledger_missing) of the others. NOT_FOUND: there is no
-// identity.
+// identity. FAILED_PRECONDITION: a recovery was begun here and is not done.
 absl::StatusOr<OpenedData> OpenData(const DataPlace& place, Logger* logger);
 
 // The cluster has let this node in under `identity`, whose incarnation has never promised anything:

@@ -1,5 +1,6 @@
 #include "server/flags.h"
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 
@@ -80,6 +81,8 @@ const std::vector<Flag>& Table() {
       {"insecure", "", "allow plaintext beyond loopback addresses", Switch(&Flags::insecure)},
       {"validate", "", "check flags and files, say what is wrong, and end",
        Switch(&Flags::validate)},
+      {"accept-loss", "", "recover: do it, now that it has said what may be lost",
+       Switch(&Flags::accept_loss)},
       {"help", "", "this text", Switch(&Flags::help)},
   };
   return *table;
@@ -149,6 +152,11 @@ absl::Status Parser::Parse(const std::vector<std::string>& arguments, int depth)
   return absl::OkStatus();
 }
 
+const std::vector<absl::string_view>& Verbs() {
+  static const auto* verbs = new std::vector<absl::string_view>{"", "init", "rejoin", "recover"};
+  return *verbs;
+}
+
 }  // namespace
 
 absl::StatusOr<Flags> ParseFlags(const std::vector<std::string>& arguments) {
@@ -156,11 +164,12 @@ absl::StatusOr<Flags> ParseFlags(const std::vector<std::string>& arguments) {
   const absl::Status status = parser.Parse(arguments, 0);
   if (!status.ok()) return status;
   const Flags& flags = parser.flags;
-  if (flags.verb == "rejoin" || flags.verb == "recover") {
-    return Wrong(absl::StrCat(flags.verb, " is not in this version: keep the data directory"));
-  }
-  if (!flags.verb.empty() && flags.verb != "init") {
+  const auto& verbs = Verbs();
+  if (std::find(verbs.begin(), verbs.end(), flags.verb) == verbs.end()) {
     return Wrong(absl::StrCat("unknown verb: ", flags.verb));
+  }
+  if (flags.accept_loss && flags.verb != "recover") {
+    return Wrong("--accept-loss is of triadd recover only");
   }
   if (flags.heartbeat_ms * 3 > flags.election_timeout_ms) {
     return Wrong("--election-timeout must be at least three times --heartbeat");
@@ -170,8 +179,13 @@ absl::StatusOr<Flags> ParseFlags(const std::vector<std::string>& arguments) {
 
 std::string HelpText() {
   std::string text =
-      "usage: triadd init [flags]   once per node: makes its identity\n"
-      "       triadd [flags]        serves licenses\n\n"
+      "usage: triadd init [flags]      once per node: makes its identity\n"
+      "       triadd rejoin [flags]    a node that lost its disk, or whose log is damaged, comes "
+      "back\n"
+      "       triadd recover [flags]   on the one node left of three: says what may be lost, and "
+      "with\n"
+      "                                --accept-loss makes a new cluster of it; the others rejoin\n"
+      "       triadd [flags]           serves licenses\n\n"
       "flags (underscores mean the same as hyphens):\n";
   for (const Flag& flag : Table()) {
     const std::string shown = flag.takes.empty() ? absl::StrCat("--", flag.name)

@@ -13,7 +13,7 @@
 namespace triad::server {
 
 struct Flags {
-  std::string verb;  // "", "init"
+  std::string verb;  // "", "init", "rejoin", "recover"
   std::string license = "/etc/triad/license.dat";
   std::string data_dir = "/var/lib/triad";
   std::string vendor_keys = "/etc/triad/vendors.d";
@@ -22,6 +22,7 @@ struct Flags {
   int node = 0;                      // 0: found out
   bool insecure = false;
   bool validate = false;
+  bool accept_loss = false;  // of recover
   bool help = false;
   int64_t session_ttl_ms = 60'000;
   int64_t reset_grace_ms = 10'000;

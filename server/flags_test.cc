@@ -38,6 +38,9 @@ TEST(Flags, DefaultsAreTheInstalledPlaces) {
 TEST(Flags, TheVerbStandsAnywhere) {
   EXPECT_EQ(ParseFlags({"init", "--node=2"})->verb, "init");
   EXPECT_EQ(ParseFlags({"--node=2", "init"})->verb, "init");
+  EXPECT_EQ(ParseFlags({"rejoin"})->verb, "rejoin");
+  EXPECT_FALSE(ParseFlags({"recover"})->accept_loss);
+  EXPECT_TRUE(ParseFlags({"recover", "--accept-loss"})->accept_loss);
 }
 
 TEST(Flags, WrongUsageIsOneLineThatNamesTheFlag) {
@@ -48,6 +51,7 @@ TEST(Flags, WrongUsageIsOneLineThatNamesTheFlag) {
   EXPECT_THAT(ErrorOf({"--options=novendor"}), HasSubstr("VENDOR=FILE"));
   EXPECT_THAT(ErrorOf({"frobnicate"}), HasSubstr("unknown verb: frobnicate"));
   EXPECT_THAT(ErrorOf({"--heartbeat=200ms"}), HasSubstr("three times --heartbeat"));
+  EXPECT_THAT(ErrorOf({"--accept-loss"}), HasSubstr("of triadd recover only"));
 }
 
 TEST(Flags, AFlagFileHoldsOneFlagALine) {

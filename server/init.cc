@@ -1,17 +1,24 @@
-// `triadd init`: draws this node's incarnation and stores its identity. Needs no contact; does
-// nothing to a directory that has the same one already.
+// The verbs that need no contact with the other nodes: `triadd init` and `triadd rejoin` draw this
+// node's incarnation and store its identity, `triadd recover` makes a new cluster of the one node
+// that is left. The first two do nothing to a directory that has such an identity already.
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "server/daemon.h"
+#include "server/recover.h"
 #include "server/site.h"
 #include "server/system.h"
 #include "storage/file_system.h"
 #include "storage/identity.h"
+#include "storage/ledger_db.h"
 
 namespace triad::server {
 namespace {
@@ -47,7 +54,15 @@ absl::Status CheckExisting(const storage::Identity& identity, quorum::Slot slot,
   return absl::OkStatus();
 }
 
-absl::Status Init(const Flags& flags, Logger* logger) {
+// Which node of which license server this host is, by its flags and license file.
+struct Place {
+  quorum::Slot slot = quorum::Slot::kNone;
+  size_t nodes = 0;
+  std::string server_set;
+  absl::Status host_id;  // FAILED_PRECONDITION: it is not this machine's
+};
+
+absl::StatusOr<Place> FindPlace(const Flags& flags) {
   auto site = ReadSite(flags);
   if (!site.ok()) return site.status();
   if (site->files.license_files().empty()) {
@@ -61,9 +76,28 @@ absl::Status Init(const Flags& flags, Logger* logger) {
   const license::MachineIds machine = ReadMachineIds();
   const auto slot = FindSlot(flags, lines, machine);
   if (!slot.ok()) return slot.status();
-  absl::Status status = CheckHostId(lines[static_cast<size_t>(ToInt(*slot)) - 1], machine);
-  if (!status.ok()) return status;
-  status = MakeDirectory(flags.data_dir);
+  Place place;
+  place.slot = *slot;
+  place.nodes = lines.size();
+  place.server_set = ServerSetOf(site->catalog);
+  place.host_id = CheckHostId(lines[static_cast<size_t>(ToInt(*slot)) - 1], machine);
+  return place;
+}
+
+storage::Identity DrawIdentity(const Place& place) {
+  SystemRandom random;
+  storage::Identity identity;
+  identity.slot = ToInt(place.slot);
+  identity.incarnation = random.Bytes(kIncarnationBytes);
+  identity.server_set = place.server_set;
+  return identity;
+}
+
+absl::Status Init(const Flags& flags, Logger* logger) {
+  const auto place = FindPlace(flags);
+  if (!place.ok()) return place.status();
+  if (!place->host_id.ok()) return place->host_id;
+  absl::Status status = MakeDirectory(flags.data_dir);
   if (!status.ok()) return status;
   const auto lock = storage::DirectoryLock::Take(flags.data_dir);
   if (!lock.ok()) return lock.status();
@@ -71,35 +105,158 @@ absl::Status Init(const Flags& flags, Logger* logger) {
   const auto existing = storage::ReadIdentity(files, flags.data_dir);
   if (!existing.ok()) return existing.status();
   if (existing->has_value()) {
-    status = CheckExisting(**existing, *slot, ServerSetOf(site->catalog), flags.data_dir);
+    status = CheckExisting(**existing, place->slot, place->server_set, flags.data_dir);
     if (status.ok()) {
       logger->Log(LogLevel::kNotice,
-                  absl::StrCat("node ", ToInt(*slot), " is initialised already in ", flags.data_dir,
-                               ": nothing to do"));
+                  absl::StrCat("node ", ToInt(place->slot), " is initialised already in ",
+                               flags.data_dir, ": nothing to do"));
     }
     return status;
   }
-  SystemRandom random;
-  storage::Identity identity;
-  identity.slot = ToInt(*slot);
-  identity.incarnation = random.Bytes(kIncarnationBytes);
-  identity.server_set = ServerSetOf(site->catalog);
-  status = storage::WriteIdentity(files, flags.data_dir, identity);
+  status = storage::WriteIdentity(files, flags.data_dir, DrawIdentity(*place));
   if (!status.ok()) return status;
-  logger->Log(
-      LogLevel::kNotice,
-      absl::StrCat("node ", ToInt(*slot), " of ", lines.size(), " initialised in ", flags.data_dir,
-                   ": start triadd on ", lines.size() == 1 ? "this host" : "all three hosts"));
+  logger->Log(LogLevel::kNotice,
+              absl::StrCat("node ", ToInt(place->slot), " of ", place->nodes, " initialised in ",
+                           flags.data_dir, ": start triadd on ",
+                           place->nodes == 1 ? "this host" : "all three hosts"));
   return absl::OkStatus();
+}
+
+// --------------------------------------------------------------------------------------------
+// rejoin
+
+std::string OldName(const std::string& dir) {
+  const std::string stamp = absl::FormatTime("%Y%m%d-%H%M%S", absl::Now(), absl::LocalTimeZone());
+  std::string name = absl::StrCat(dir, ".old-", stamp);
+  for (int more = 2; IsDirectory(name); ++more) name = absl::StrCat(dir, ".old-", stamp, "-", more);
+  return name;
+}
+
+// To the user whose the directory is: rejoin may be run as root for the daemon's user.
+absl::Status GiveToOwnerOf(const std::string& dir, const std::string& path) {
+  struct stat owner {};
+  if (stat(dir.c_str(), &owner) != 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", dir));
+  }
+  if (owner.st_uid == geteuid() && owner.st_gid == getegid()) return absl::OkStatus();
+  if (chown(path.c_str(), owner.st_uid, owner.st_gid) == 0) return absl::OkStatus();
+  return absl::ErrnoToStatus(errno, absl::StrCat("cannot give ", path, " to the user of ", dir));
+}
+
+// What is in the data directory goes to DIR.old-...; the lock that is held goes with it, so that a
+// daemon which still runs on it is noticed before.
+absl::Status MoveAway(const std::string& dir, Logger* logger) {
+  const std::string name = OldName(dir);
+  if (rename(dir.c_str(), name.c_str()) != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot move ", dir, " to ", name, ": ", std::strerror(errno),
+                     "; run it as a user who may, or move what is in it elsewhere by hand"));
+  }
+  absl::Status status = MakeDirectory(dir);
+  if (status.ok()) status = GiveToOwnerOf(name, dir);
+  if (status.ok()) {
+    logger->Log(LogLevel::kNotice, absl::StrCat("what was in ", dir, " is kept in ", name));
+  }
+  return status;
+}
+
+absl::Status Rejoin(const Flags& flags, Logger* logger) {
+  const auto place = FindPlace(flags);
+  if (!place.ok()) return place.status();
+  if (place->nodes == 1) {
+    return absl::FailedPreconditionError(
+        "the license file has one SERVER line: there is no other node to come back to");
+  }
+  const std::string& dir = flags.data_dir;
+  absl::Status status = MakeDirectory(dir);
+  if (!status.ok()) return status;
+  auto lock = storage::DirectoryLock::Take(dir);
+  if (!lock.ok()) return lock.status();
+  storage::FileSystem* files = storage::PosixFileSystem();
+  const auto existing = storage::ReadIdentity(files, dir);
+  if (existing.ok() && existing->has_value()) {
+    const storage::Identity& identity = **existing;
+    status = CheckExisting(identity, place->slot, place->server_set, dir);
+    if (!status.ok()) return status;
+    if (identity.rejoining && identity.cluster_id.empty()) {
+      logger->Log(LogLevel::kNotice, absl::StrCat("node ", identity.slot, " in ", dir,
+                                                  " waits to be let in already: start triadd"));
+      return status;
+    }
+  }
+  const auto names = files->List(dir);
+  const bool only_the_lock = names.ok() && names->size() == 1;
+  if (!only_the_lock) {
+    status = MoveAway(dir, logger);
+    if (!status.ok()) return status;
+  }
+  storage::Identity identity = DrawIdentity(*place);
+  identity.rejoining = true;
+  status = storage::WriteIdentity(files, dir, identity);
+  if (status.ok()) status = GiveToOwnerOf(dir, dir + "/identity");
+  if (!status.ok()) return status;
+  if (!place->host_id.ok()) {
+    logger->Log(LogLevel::kWarning,
+                absl::StrCat(std::string(place->host_id.message()),
+                             "; it may come back on a recorded waiver until then"));
+  }
+  logger->Log(LogLevel::kNotice, absl::StrCat("node ", identity.slot, " has a new incarnation in ",
+                                              dir, ": start triadd, and the others let it in"));
+  return absl::OkStatus();
+}
+
+// --------------------------------------------------------------------------------------------
+// recover
+
+absl::Status RecoverHere(const Flags& flags, Logger* logger) {
+  const std::string& dir = flags.data_dir;
+  if (!IsDirectory(dir)) return absl::NotFoundError(absl::StrCat("there is no ", dir));
+  const auto lock = storage::DirectoryLock::Take(dir);
+  if (!lock.ok()) return lock.status();
+  const auto home =
+      storage::NewRocksLedgerHome(absl::StrCat(dir, "/ledger"), storage::LedgerDbOptions());
+  DataPlace place;
+  place.files = storage::PosixFileSystem();
+  place.home = home.get();
+  place.dir = dir;
+  const auto ttl_ms = static_cast<uint32_t>(flags.session_ttl_ms);
+  const auto outlook = LookBeforeRecover(place, ttl_ms, logger);
+  if (!outlook.ok()) return outlook.status();
+  const LogLevel level = LogLevel::kWarning;
+  for (absl::string_view line : absl::StrSplit(outlook->Explain(), '\n', absl::SkipEmpty())) {
+    logger->Log(level, line);
+  }
+  if (!flags.accept_loss) {
+    return absl::FailedPreconditionError(
+        "nothing was changed; if this is what you want, run triadd recover --accept-loss");
+  }
+  SystemRandom random;
+  const auto identity = Recover(place, ttl_ms, &random, logger);
+  if (!identity.ok()) return identity.status();
+  logger->Log(LogLevel::kNotice, absl::StrCat("node ", identity->slot, " is a cluster of its own ",
+                                              "now: start triadd here, and run triadd rejoin on "
+                                              "the others"));
+  return absl::OkStatus();
+}
+
+int Exit(absl::string_view verb, const absl::Status& status, Logger* logger) {
+  if (status.ok()) return kExitStopped;
+  logger->Log(LogLevel::kError, absl::StrCat(verb, " refused: ", std::string(status.message())));
+  return kExitRefused;
 }
 
 }  // namespace
 
 int RunInit(const Flags& flags, Logger* logger) {
-  const absl::Status status = Init(flags, logger);
-  if (status.ok()) return kExitStopped;
-  logger->Log(LogLevel::kError, absl::StrCat("init refused: ", std::string(status.message())));
-  return kExitRefused;
+  return Exit("init", Init(flags, logger), logger);
+}
+
+int RunRejoin(const Flags& flags, Logger* logger) {
+  return Exit("rejoin", Rejoin(flags, logger), logger);
+}
+
+int RunRecover(const Flags& flags, Logger* logger) {
+  return Exit("recover", RecoverHere(flags, logger), logger);
 }
 
 }  // namespace triad::server

@@ -29,5 +29,8 @@ int main(int argc, char** argv) {
     return kExitStopped;
   }
   StderrLogger logger;
-  return flags->verb == "init" ? RunInit(*flags, &logger) : RunDaemon(*flags, &logger);
+  if (flags->verb == "init") return RunInit(*flags, &logger);
+  if (flags->verb == "rejoin") return RunRejoin(*flags, &logger);
+  if (flags->verb == "recover") return RunRecover(*flags, &logger);
+  return RunDaemon(*flags, &logger);
 }

@@ -38,6 +38,10 @@ std::string OtherClusterText(int a, int b) {
                       "on the one that is wrong, run triadd rejoin");
 }
 
+std::string WaitsText(int slot) {
+  return absl::StrCat("node ", slot, " waits to be let in under a new incarnation");
+}
+
 }  // namespace
 
 std::string ClusterId(const std::vector<storage::Member>& members) {
@@ -118,7 +122,6 @@ v1::Hello Membership::MakeHello(Slot to) const {
   hello.set_cluster_id(cluster_id());
   hello.set_server_set(config_.server_set);
   hello.set_license_hash(config_.license_hash);
-  hello.set_version(config_.version);
   for (const auto& member : identity_.members) {
     auto* wire = hello.add_members();
     wire->set_slot(static_cast<uint32_t>(member.slot));
@@ -151,8 +154,9 @@ v1::HelloAnswer Membership::OnHello(const v1::Hello& hello, Slot* from) {
 bool Membership::OnHelloAnswer(Slot peer, const v1::HelloAnswer& answer) {
   const v1::Hello& hello = answer.hello();
   if (hello.self().slot() != static_cast<uint32_t>(peer)) {
-    refusals_[peer] = absl::StrCat("node ", ToInt(peer), " answers as node ", hello.self().slot(),
-                                   ": check the order of the SERVER lines");
+    Note(&refused_, peer,
+         absl::StrCat("node ", ToInt(peer), " answers as node ", hello.self().slot(),
+                      ": check the order of the SERVER lines"));
     return false;
   }
   if (identity_.rejoining) {
@@ -161,11 +165,19 @@ bool Membership::OnHelloAnswer(Slot peer, const v1::HelloAnswer& answer) {
   }
   const std::string refusal = Judge(hello);
   if (!refusal.empty() || hello.rejoin()) return false;
-  if (!answer.accepted()) {
-    refusals_[peer] = answer.reason();
-    return false;
+  Note(&refused_by_, peer, answer.accepted() ? "" : answer.reason());
+  return answer.accepted();
+}
+
+// `text` "": no more.
+void Membership::Note(std::map<Slot, std::string>* refusals, Slot slot, const std::string& text) {
+  if (text.empty()) {
+    refusals->erase(slot);
+  } else {
+    (*refusals)[slot] = text;
   }
-  return true;
+  refusals_ = refused_by_;
+  refusals_.insert(refused_.begin(), refused_.end());
 }
 
 // --------------------------------------------------------------------------------------------
@@ -174,10 +186,11 @@ bool Membership::OnHelloAnswer(Slot peer, const v1::HelloAnswer& answer) {
 void Membership::OnAskAnswer(Slot peer, const v1::HelloAnswer& answer) {
   const std::string doubt = WhyNotBelieved(answer.hello());
   if (!doubt.empty() || !answer.accepted() || !answer.admitted()) {
-    refusals_[peer] = doubt.empty() ? answer.reason() : doubt;
+    Note(&refused_by_, peer, doubt.empty() ? answer.reason() : doubt);
     return;
   }
-  refusals_.clear();
+  refused_by_.clear();
+  Note(&refused_, peer, "");
   identity_.cluster_id = answer.hello().cluster_id();
   identity_.members = RecordOf(answer.hello());
   identity_.rejoining = false;
@@ -221,7 +234,13 @@ std::string Membership::JudgeNewcomer(const v1::Hello& hello) const {
     return absl::StrCat("node ", slot, " votes under this incarnation and may not forget what it ",
                         "has promised: run triadd rejoin again");
   }
-  return absl::StrCat("node ", slot, " waits to be let in under a new incarnation");
+  return WaitsText(slot);
+}
+
+bool Membership::Asks(const v1::Hello& hello) const {
+  const int slot = static_cast<int>(hello.self().slot());
+  return hello.rejoin() && slot != identity_.slot && IsSlot(static_cast<Slot>(slot)) &&
+         JudgeSelf(hello).empty() && JudgeNewcomer(hello) == WaitsText(slot);
 }
 
 // A learner by the committed members, and not on its way to be anything else.
@@ -263,11 +282,7 @@ std::string Membership::Judge(const v1::Hello& hello) {
   }
   std::string refusal = JudgeSelf(hello);
   if (refusal.empty()) refusal = JudgeByStanding(hello);
-  if (refusal.empty()) {
-    refusals_.erase(caller);
-  } else {
-    refusals_[caller] = refusal;
-  }
+  Note(&refused_, caller, refusal);
   return refusal;
 }
 
@@ -282,7 +297,7 @@ std::string Membership::JudgeByStanding(const v1::Hello& hello) {
     case Standing::kQuarantined:
       break;
   }
-  return absl::StrCat("node ", identity_.slot, " waits to be let in under a new incarnation");
+  return WaitsText(identity_.slot);
 }
 
 std::string Membership::JudgeMember(const v1::Hello& hello) const {

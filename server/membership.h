@@ -54,7 +54,6 @@ class Membership {
     // Not "": log or ledger cannot be trusted, so the node asks to come back under this new
     // incarnation, and what is stored stays as it is until then.
     std::string quarantine_incarnation;
-    uint32_t version = 0;         // the newest command that this program knows; 0 is 1
     std::string host_id;          // what this machine shows
     bool host_id_matches = true;  // it is that of its SERVER line
   };
@@ -85,6 +84,8 @@ class Membership {
   // A Hello came in: is the caller let in? `from` is its slot if so, kNone for one that rejoins.
   // May bring the birth about.
   v1::HelloAnswer OnHello(const v1::Hello& hello, quorum::Slot* from);
+  // Whether the caller is a newcomer that a leader may let in.
+  bool Asks(const v1::Hello& hello) const;
   // The answer to our own Hello to `peer`. TRUE: messages may flow on that link.
   bool OnHelloAnswer(quorum::Slot peer, const v1::HelloAnswer& answer);
   // TRUE once after what this node says of itself has changed: all peers must hear it.
@@ -117,6 +118,8 @@ class Membership {
   void OnAskAnswer(quorum::Slot peer, const v1::HelloAnswer& answer);
   std::string WhyNotBelieved(const v1::Hello& hello) const;
   bool Adopt(const v1::Hello& hello);
+  void Note(std::map<quorum::Slot, std::string>* refusals, quorum::Slot slot,
+            const std::string& text);
   void Meet(quorum::Slot slot, const v1::Hello& hello);
   void BearWhenComplete();
 
@@ -133,6 +136,9 @@ class Membership {
   quorum::Members in_force_;
   v1::Members committed_;
   std::optional<std::string> fatal_;
+  // Whom this node refuses, who refuses it, and both together: what they say of it comes first.
+  std::map<quorum::Slot, std::string> refused_;
+  std::map<quorum::Slot, std::string> refused_by_;
   std::map<quorum::Slot, std::string> refusals_;
 };
 

@@ -82,6 +82,7 @@ void Node::StartCore() {
   }
   core_.emplace(std::move(config), std::move(recovered_));
   recovered_ = {};
+  WatchMembers(/*applied=*/true);
 }
 
 // ------------------------------------------------------------------------------------------
@@ -162,6 +163,7 @@ void Node::OnTimer() {
   AskSpace(now);
   ProposeExpiries(now);
   TendVersion();
+  TendMembers(now);
   ReportHeartbeats(now);
   const auto no_quorum = NoQuorumReason();
   proposals_.Expire(now, no_quorum ? &*no_quorum : nullptr);
@@ -279,6 +281,9 @@ void Node::Applied(const quorum::Entry& entry, const v1::LogRecord& record,
   using Kind = license::LedgerEvent::Kind;
   for (const license::LedgerEvent& event : events) {
     switch (event.kind) {
+      case Kind::kMembers:
+        WatchMembers(/*applied=*/true);
+        break;
       case Kind::kInstalled:
         WarnAboutOwnFiles();
         break;

@@ -34,6 +34,7 @@
 #include "server/membership.h"
 #include "server/proposals.h"
 #include "server/reads.h"
+#include "server/replacement.h"
 #include "server/snapshots.h"
 #include "server/stamp.h"
 #include "triad/v1/admin.pb.h"
@@ -167,6 +168,15 @@ class Node : private Proposals::Sink {
   void OnRelay(quorum::Slot from, v1::Relay relay);
   void SendQuorum(const std::vector<quorum::Message>& messages);
 
+  // --- node_members.cc
+  void BeginAsLearner(const storage::Identity& identity);
+  void OnAsk(const v1::Hello& hello, v1::HelloAnswer* answer);
+  bool IsConnected(quorum::Slot slot) const;
+  Replacement::View ViewOfMembers() const;
+  void TendMembers(int64_t now_ms);
+  // `applied`: the ledger's members may have changed too.
+  void WatchMembers(bool applied = false);
+
   // --- node_reads.cc
   void OnSessionReport(quorum::Slot from, const v1::SessionReport& report);
   void OnReadRequest(quorum::Slot from, uint64_t id);
@@ -250,6 +260,8 @@ class Node : private Proposals::Sink {
   bool low_space_ = false;
   std::map<quorum::Slot, int64_t> low_space_ms_;  // as the others have told a leader: when last
 
+  Replacement replacement_;
+  quorum::Members seen_members_;  // as of the last WatchMembers
   std::map<LinkId, Peer> incoming_;
   std::map<quorum::Slot, Dialled> outgoing_;  // up
   int64_t hello_ms_ = 0;

@@ -210,6 +210,7 @@ bool Node::Jump() {
   if (ledger_->license_set_number() > 0) WarnAboutOwnFiles();
   desk_.OnJump();
   proposals_.OnJump(Index(to.index));
+  WatchMembers(/*applied=*/true);
   return true;
 }
 

@@ -30,6 +30,7 @@ void Node::AfterHello() {
     incoming_.clear();
     for (auto& [peer, link] : outgoing_) OnOutgoingUp(peer);
   }
+  if (auto identity = membership_.TakeAdmission(); identity && !fatal()) BeginAsLearner(*identity);
   if (membership_.born() && !core_ && !fatal()) StartCore();
   if (membership_.TakeHelloAgain()) {
     for (auto& [peer, link] : outgoing_) OnOutgoingUp(peer);
@@ -50,6 +51,7 @@ void Node::OnIncoming(LinkId link, v1::PeerMessage message) {
     Slot from = Slot::kNone;
     v1::PeerMessage answer;
     *answer.mutable_hello_answer() = membership_.OnHello(message.hello(), &from);
+    if (message.hello().rejoin()) OnAsk(message.hello(), answer.mutable_hello_answer());
     AfterHello();
     // After a birth that this very Hello brought about, the answer says so.
     *answer.mutable_hello_answer()->mutable_hello() =
@@ -120,6 +122,7 @@ void Node::OnPeerMessage(Slot from, v1::PeerMessage message) {
       auto decoded = Decode(from, config_.self, std::move(*message.mutable_quorum()));
       if (decoded.ok()) {
         core_->Step(*std::move(decoded));
+        WatchMembers();
       } else {
         Log(LogLevel::kWarning,
             absl::StrCat("from node ", ToInt(from), ": ", std::string(decoded.status().message())));

@@ -30,6 +30,16 @@ std::string Node::Missing() const {
 
 // Why nothing is served while there is no core.
 std::string Node::NotReady() const {
+  switch (membership_.standing()) {
+    case Membership::Standing::kRejoining:
+      return absl::StrCat("this node is not let in again yet: ", Missing());
+    case Membership::Standing::kQuarantined:
+      return absl::StrCat("the log of this node is damaged and it is not let in again yet: ",
+                          Missing());
+    case Membership::Standing::kForming:
+    case Membership::Standing::kMember:
+      break;
+  }
   return absl::StrCat("the cluster is not formed yet: ", Missing());
 }
 
@@ -58,6 +68,8 @@ void Node::WarnAboutOwnFiles() {
 }
 
 std::string Node::Role() const {
+  if (membership_.standing() == Membership::Standing::kRejoining) return "rejoining";
+  if (membership_.standing() == Membership::Standing::kQuarantined) return "quarantined";
   if (!core_) return "forming";
   if (Leads()) return "leader";
   const quorum::Member* self = core_->members().Find(config_.self);
@@ -96,7 +108,7 @@ v1::NodeStatus Node::Status() const {
   status.set_license_set_number(ledger_->license_set_number());
   status.set_sessions(ledger_->sessions().size());
   for (const std::string& vendor : ledger_->catalog().vendors()) status.add_vendors(vendor);
-  status.set_cluster_id(membership_.identity().cluster_id);
+  status.set_cluster_id(membership_.cluster_id());
   status.set_cluster_version(ledger_->cluster_version());
   if (!core_) {
     status.set_waiting_for(Missing());

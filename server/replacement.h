@@ -40,6 +40,7 @@ class Replacement {
   // A newcomer asks, to whatever node.
   void OnAsk(const v1::Hello& hello, int64_t now_ms);
 
+  bool AnyAsked() const { return !newcomers_.empty(); }
   // The members to propose now.
   std::optional<v1::Members> Next(const View& view, int64_t now_ms) const;
   // What the newcomer of `slot` waits for, in one line; "": nothing, it is next.

@@ -190,6 +190,11 @@ absl::Status CheckHostId(const license::ServerLine& line, const license::Machine
       " (-9): run it on the machine that was licensed, or ask the vendor for a new file"));
 }
 
+std::string ShownHostId(const license::MachineIds& machine) {
+  if (!machine.ethers.empty()) return machine.ethers.front();
+  return machine.hostnames.empty() ? "" : absl::StrCat("HOSTNAME=", machine.hostnames.front());
+}
+
 bool AllLoopback(const std::vector<Node::Server>& servers) {
   return std::all_of(servers.begin(), servers.end(),
                      [](const Node::Server& server) { return IsLoopback(server.host); });

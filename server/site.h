@@ -48,6 +48,8 @@ absl::Status CheckHostId(const license::ServerLine& line, const license::Machine
 
 // FAILED_PRECONDITION when some SERVER host is not a loopback address and --insecure was not given.
 absl::Status CheckPlaintext(const Flags& flags, const std::vector<Node::Server>& servers);
+// What the machine shows of itself first, for a record of who came back on it.
+std::string ShownHostId(const license::MachineIds& machine);
 bool AllLoopback(const std::vector<Node::Server>& servers);
 
 }  // namespace triad::server

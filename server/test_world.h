@@ -63,6 +63,8 @@ class World {
     };
     std::deque<Pending> pending;
     bool disk_stuck = false;
+    bool log_damaged = false;  // it starts in quarantine
+    int begun = 0;             // how often it began anew under another incarnation
     storage::MemoryLedgerHome home;
     std::optional<LedgerDisk> ledger_disk;
     std::deque<std::function<void()>> ledger_work;  // done in its order, when not stuck
@@ -95,7 +97,9 @@ class World {
     void Answer(LinkId link, v1::PeerMessage message) override {
       world->wire_.push_back({slot, static_cast<int>(link), true, std::move(message)});
     }
-    void CloseLink(LinkId) override {}
+    void CloseLink(LinkId link) override {
+      world->closed_.push_back({slot, static_cast<int>(link)});
+    }
     void Send(ConnectionId connection, v1::ServerMessage message) override {
       told[connection].push_back(std::move(message));
     }
@@ -143,7 +147,20 @@ class World {
       if (!status.ok()) std::abort();
     }
     void Store(const storage::Identity& to_store) override { identity = to_store; }
-    void Begin(const storage::Identity& to_store) override { identity = to_store; }
+    void Begin(const storage::Identity& to_store) override {
+      LoseDisk();
+      identity = to_store;
+      log_damaged = false;
+      ++begun;
+      ledger_disk->Begin(*home.Open());
+    }
+    void LoseDisk() {
+      identity = {};
+      hard_state = {};
+      start = {};
+      log.clear();
+      home.Wipe();
+    }
     void Log(LogLevel, absl::string_view line) override { lines.emplace_back(line); }
   };
 
@@ -220,7 +237,15 @@ class World {
     recovered.snapshot_index = host.start.index;
     recovered.snapshot_term = host.start.term;
     recovered.entries = host.log;
-    auto ledger = OpenLedger(host, &recovered);
+    std::unique_ptr<license::Ledger> ledger;
+    if (host.identity.rejoining || host.log_damaged) {
+      if (host.log_damaged) membership.quarantine_incarnation = host.Bytes(16);
+      recovered = {};
+      ledger = std::make_unique<license::Ledger>();
+      host.ledger_disk.emplace(&host.home, nullptr);
+    } else {
+      ledger = OpenLedger(host, &recovered);
+    }
     Environment env{&host, &host, &host, &host, &host, &host, &host, &host, &host, &host};
     host.node = std::make_unique<Node>(std::move(config), env, Membership(std::move(membership)),
                                        std::move(recovered), std::move(ledger));
@@ -229,6 +254,19 @@ class World {
       host.node->OnOutgoingUp(static_cast<quorum::Slot>(other));
       peer.node->OnOutgoingUp(static_cast<quorum::Slot>(k));
     }
+  }
+
+  // The host got a new disk, `triadd rejoin` was run, and it is started.
+  void Rejoin(int k) {
+    if (up(k)) Kill(k);
+    Host& host = hosts_.at(k);
+    const std::string server_set = host.identity.server_set;
+    host.LoseDisk();
+    host.identity.slot = k;
+    host.identity.incarnation = host.Bytes(16);
+    host.identity.server_set = server_set;
+    host.identity.rejoining = true;
+    Boot(k);
   }
 
   // As data_directory.h does it: the store in force, a whole received one, or none.
@@ -269,6 +307,13 @@ class World {
       }
       for (auto& [k, host] : hosts_) moved |= DoLedgerWork(host);
       moved |= CarrySnapshots();
+      for (const auto& [by, dialler] : std::exchange(closed_, {})) {
+        auto other = hosts_.find(dialler);
+        if (other == hosts_.end() || other->second.node == nullptr) continue;
+        other->second.node->OnOutgoingDown(static_cast<quorum::Slot>(by));
+        if (up(by)) other->second.node->OnOutgoingUp(static_cast<quorum::Slot>(by));
+        moved = true;
+      }
       auto wire = std::exchange(wire_, {});
       moved |= !wire.empty();
       for (auto& parcel : wire) Deliver(std::move(parcel));
@@ -454,6 +499,7 @@ class World {
   std::vector<Request> requests_;
   std::vector<Chunk> chunks_;
   std::set<std::pair<int, int>> cut_;
+  std::vector<std::pair<int, int>> closed_;  // by whom, and whose stream
   uint64_t next_message_ = 1;
 };
 
