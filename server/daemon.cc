@@ -283,6 +283,9 @@ void Daemon::MakeNode(Site site) {
   config.own_license_hash = site.catalog.license_hash();
   config.own_files.set_from_node(static_cast<uint32_t>(self));
   config.warnings = warnings_;
+  if (flags_.log_keep_entries > 0) {
+    config.log_keep_entries = static_cast<uint64_t>(flags_.log_keep_entries);
+  }
   Environment env;
   env.clock = &clock_;
   env.random = &random_;
@@ -293,6 +296,7 @@ void Daemon::MakeNode(Site site) {
   env.identity_writer = identity_writer_.get();
   env.logger = logger_;
   env.disk_space = &disk_space_;
+  env.snapshots = wire_.get();
   node_ = std::make_unique<Node>(std::move(config), env, Membership(std::move(membership)),
                                  std::move(opened_.recovered), std::move(opened_.ledger));
 }

@@ -22,8 +22,8 @@ constexpr int kFlagFilesDeepMax = 8;
 
 struct Flag {
   absl::string_view name;
-  absl::string_view takes;  // "": a switch
-  absl::string_view help;
+  absl::string_view takes;                              // "": a switch
+  absl::string_view help;                               // "": not shown, for tests
   std::function<bool(Flags*, const std::string&)> set;  // FALSE: not a value for it
 };
 
@@ -84,6 +84,10 @@ const std::vector<Flag>& Table() {
       {"accept-loss", "", "recover: do it, now that it has said what may be lost",
        Switch(&Flags::accept_loss)},
       {"help", "", "this text", Switch(&Flags::help)},
+      {"log-keep-entries", "a number above 0", "",
+       [](Flags* flags, const std::string& value) {
+         return absl::SimpleAtoi(value, &flags->log_keep_entries) && flags->log_keep_entries > 0;
+       }},
   };
   return *table;
 }
@@ -188,6 +192,7 @@ std::string HelpText() {
       "       triadd [flags]           serves licenses\n\n"
       "flags (underscores mean the same as hyphens):\n";
   for (const Flag& flag : Table()) {
+    if (flag.help.empty()) continue;
     const std::string shown = flag.takes.empty() ? absl::StrCat("--", flag.name)
                                                  : absl::StrCat("--", flag.name, "=", flag.takes);
     absl::StrAppend(&text, "  ", shown, "\n        ", flag.help, "\n");

@@ -24,6 +24,7 @@ struct Flags {
   bool validate = false;
   bool accept_loss = false;  // of recover
   bool help = false;
+  int64_t log_keep_entries = 0;  // for tests; 0: as the daemon likes
   int64_t session_ttl_ms = 60'000;
   int64_t reset_grace_ms = 10'000;
   int64_t heartbeat_ms = 50;

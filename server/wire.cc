@@ -218,12 +218,54 @@ class LicenseCalls final : public AsyncLicense {
   Node* node_ = nullptr;
 };
 
+// Unary PeerService.FetchSnapshot, beside the asynchronous Link. The node judges the caller by the
+// Hello in the request, as it does on a link.
+class PeerCalls final : public AsyncPeer {
+ public:
+  explicit PeerCalls(EventLoop* loop) : loop_(loop) {}
+
+  void set_node(Node* node) { node_ = node; }
+
+  grpc::Status FetchSnapshot(grpc::ServerContext*, const v1::SnapshotRequest* request,
+                             v1::SnapshotChunk* response) override {
+    struct Call {
+      absl::Notification answered;
+      v1::SnapshotChunk chunk;
+    };
+    auto call = std::make_shared<Call>();
+    loop_->Post([this, call, request = *request] {
+      node_->OnSnapshotRequest(request, [call](v1::SnapshotChunk chunk) {
+        call->chunk = std::move(chunk);
+        call->answered.Notify();
+      });
+    });
+    if (!call->answered.WaitForNotificationWithTimeout(absl::Milliseconds(kSnapshotAnswerMs))) {
+      return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "no chunk in time");
+    }
+    response->Swap(&call->chunk);
+    return grpc::Status::OK;
+  }
+
+ private:
+  EventLoop* const loop_;
+  Node* node_ = nullptr;
+};
+
+// One chunk on its way to this node.
+struct SnapshotCall {
+  grpc::ClientContext context;
+  grpc::Status status;
+  v1::SnapshotChunk chunk;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<v1::SnapshotChunk>> reader;
+};
+
 struct Wire::Impl {
   Impl(Config config_in, EventLoop* loop_in, Logger* logger_in)
       : config(std::move(config_in)),
         loop(loop_in),
         logger(logger_in),
         license(loop_in, &unary, &next_id),
+        peer(loop_in),
         admin(loop_in, config.admin_over_tcp) {}
 
   const Config config;
@@ -234,7 +276,7 @@ struct Wire::Impl {
   std::atomic<uint64_t> next_id{1};
   UnaryCalls unary;
   LicenseCalls license;
-  AsyncPeer peer;
+  PeerCalls peer;
   AdminCalls admin;
   std::unique_ptr<grpc::ServerCompletionQueue> queue;
   std::unique_ptr<grpc::Server> server;
@@ -253,6 +295,7 @@ struct Wire::Impl {
   std::set<ConnectionId> cut_off ABSL_GUARDED_BY(mutex);  // by this node, not closed yet
   std::map<LinkId, std::shared_ptr<PeerStream>> links ABSL_GUARDED_BY(mutex);
   std::map<Slot, Peer> peers ABSL_GUARDED_BY(mutex);
+  std::set<std::shared_ptr<SnapshotCall>> fetches ABSL_GUARDED_BY(mutex);
 
   absl::Status Listen();
   void AcceptClient();
@@ -321,6 +364,7 @@ absl::Status Wire::Impl::Listen() {
 absl::Status Wire::Start(Node* node) {
   impl_->node = node;
   impl_->license.set_node(node);
+  impl_->peer.set_node(node);
   impl_->admin.set_node(node);
   const absl::Status listening = impl_->Listen();
   if (!listening.ok()) return listening;
@@ -499,6 +543,7 @@ void Wire::Stop() {
     if (impl_->stopping.exchange(true)) return;
     for (auto& [id, stream] : impl_->clients) stream->Cancel();
     for (auto& [id, stream] : impl_->links) stream->Cancel();
+    for (const auto& call : impl_->fetches) call->context.TryCancel();
     for (auto& [slot, peer] : impl_->peers) {
       if (peer.stream != nullptr) peer.stream->Cancel();
       peer.alarm.Cancel();
@@ -537,6 +582,34 @@ void Wire::Answer(LinkId link, v1::PeerMessage message) {
     stream = it->second;
   }
   (void)stream->Send(std::move(message));
+}
+
+void Wire::Fetch(Slot from, v1::SnapshotRequest request) {
+  auto call = std::make_shared<SnapshotCall>();
+  call->context.set_deadline(std::chrono::system_clock::now() +
+                             std::chrono::milliseconds(kSnapshotAnswerMs));
+  auto done = [impl = impl_.get(), from, call](bool) {
+    {
+      absl::MutexLock lock(&impl->mutex);
+      impl->fetches.erase(call);
+    }
+    impl->loop->Post([impl, from, call] {
+      if (call->status.ok()) {
+        impl->node->OnSnapshotChunk(from, std::move(call->chunk));
+      } else {
+        impl->node->OnSnapshotFailed(from);
+      }
+    });
+  };
+  absl::MutexLock lock(&impl_->mutex);
+  auto it = impl_->peers.find(from);
+  if (impl_->stopping || it == impl_->peers.end()) return;
+  impl_->fetches.insert(call);
+  call->reader =
+      it->second.stub->PrepareAsyncFetchSnapshot(&call->context, request, impl_->queue.get());
+  call->reader->StartCall();
+  call->reader->Finish(&call->chunk, &call->status,
+                       static_cast<Operation*>(new OneTime(std::move(done))));
 }
 
 void Wire::CloseLink(LinkId link) {

@@ -2,8 +2,8 @@
 // streams that this node dials to the others. One completion queue, one thread: every event only
 // moves messages to the Node's loop.
 //
-// The long streams (LicenseService.Connect, PeerService.Link) run on the queue; unary calls, for
-// tools, use gRPC's own synchronous threads and wait for the loop.
+// The long streams (LicenseService.Connect, PeerService.Link) run on the queue; unary calls, of
+// tools and for chunks of a snapshot, use gRPC's own synchronous threads and wait for the loop.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -25,7 +25,7 @@
 
 namespace triad::server {
 
-class Wire : public PeerTransport, public ClientTransport {
+class Wire : public PeerTransport, public ClientTransport, public SnapshotTransport {
  public:
   struct Config {
     quorum::Slot self = quorum::Slot::kNone;
@@ -51,6 +51,7 @@ class Wire : public PeerTransport, public ClientTransport {
   void Answer(LinkId link, v1::PeerMessage message) override;
   void CloseLink(LinkId link) override;
   void Send(ConnectionId connection, v1::ServerMessage message) override;
+  void Fetch(quorum::Slot from, v1::SnapshotRequest request) override;
 
  private:
   struct Impl;
