@@ -18,6 +18,8 @@ using Kind = license::LedgerEvent::Kind;
 // A digest is taken at every such index: often enough to name the place, seldom enough to be fast.
 constexpr uint64_t kDigestEvery = 4;
 
+constexpr uint64_t kJudgeStatesMax = 300'000;  // a fraction of a second
+
 license::Ledger::Limits LimitsOf(const Plan& plan) {
   license::Ledger::Limits limits;
   limits.sessions_max = plan.sessions_max;
@@ -28,6 +30,7 @@ license::Ledger::Limits LimitsOf(const Plan& plan) {
 
 Checks::Checks(Cluster* cluster) : cluster_(cluster), ledger_(LimitsOf(cluster->plan())) {
   for (const auto& [feature, total] : cluster->totals()) model_.SetTotal(feature, total);
+  recorder_.Begin(cluster->totals());
 }
 
 void Checks::Fail(std::string what) {
@@ -79,6 +82,10 @@ void Checks::OnBoot(Host& host) {
 }
 
 void Checks::OnRefusal(Host& host) {
+  if (host.damaged()) {
+    cluster_->world().counters.Count(Branch::kQuarantine);
+    return;  // as it must
+  }
   Fail(absl::StrCat("node ", host.slot(), " refuses to start: ", host.refusal()));
 }
 
@@ -181,12 +188,15 @@ void Checks::Commit(Host& host, const Entry& entry) {
   if (is_command) {
     ++commands_;
     if (auto wrong = model_.Apply(record.command(), outcome, events)) Fail(*std::move(wrong));
-    OnEvents(record.command(), outcome, events);
+    const auto written = written_us_.find({entry.index.value(), entry.term.value()});
+    OnEvents(written == written_us_.end() ? 0 : written->second, record.command(), outcome, events);
   }
+  written_us_.erase(written_us_.begin(),
+                    written_us_.upper_bound({entry.index.value(), UINT64_MAX}));
   if (entry.index.value() % kDigestEvery == 0) digests_[entry.index.value()] = ledger_.Digest();
 }
 
-void Checks::OnEvents(const v1::Command& command, const v1::Outcome& outcome,
+void Checks::OnEvents(int64_t written_us, const v1::Command& command, const v1::Outcome& outcome,
                       const std::vector<license::LedgerEvent>& events) {
   Counters& counters = cluster_->world().counters;
   for (const license::LedgerEvent& event : events) {
@@ -201,6 +211,7 @@ void Checks::OnEvents(const v1::Command& command, const v1::Outcome& outcome,
         counters.Count(command.has_open() ? Branch::kSessionOpenedTwice : Branch::kSessionMoved);
         break;
       case Kind::kEnded:
+        recorder_.OnEnded(written_us, cluster_->world().now_us(), event.session);
         if (event.reason == "silent") counters.Count(Branch::kExpiredSilent);
         if (event.reason == "connection lost") counters.Count(Branch::kExpiredReset);
         break;
@@ -239,6 +250,10 @@ void Checks::CompareDigest(Host& host) {
 void Checks::OnLogWrite(Host& host, const std::optional<quorum::LogStart>&,
                         const std::vector<Entry>& entries) {
   if (entries.empty()) return;
+  for (const Entry& entry : entries) {
+    if (entry.index.value() <= committed_.size()) continue;
+    written_us_.try_emplace({entry.index.value(), entry.term.value()}, cluster_->world().now_us());
+  }
   if (entries.front().index <= host.disk().issued().last_index()) {
     cluster_->world().counters.Count(Branch::kConflictTruncation);
     if (entries.front().index.value() <= seen_[static_cast<size_t>(host.slot())].applied.index) {
@@ -301,12 +316,6 @@ void Checks::OnQuorumSend(Host& host, int to, const v1::QuorumMessage& message) 
 
 // --- Applications
 
-void Checks::OnCheckout(App&, uint64_t, const std::vector<CheckoutRequest>&) {
-}
-
-void Checks::OnCheckin(App&, uint64_t, const client::LicenseView&) {
-}
-
 void Checks::OnAnswered(App& app, uint64_t number, const Status& status,
                         const std::vector<client::LicenseView>& licenses) {
   ++checked_;
@@ -322,9 +331,6 @@ void Checks::OnAnswered(App& app, uint64_t number, const Status& status,
   }
 }
 
-void Checks::OnAppEnd(App&) {
-}
-
 void Checks::OnResumed(App& app) {
   ++checked_;
   for (const auto& [id, license] : app.licenses()) {
@@ -333,6 +339,24 @@ void Checks::OnResumed(App& app) {
     Fail(absl::StrCat("rule 10: app ", app.number(), " stood still and still counts license ",
                       license.handle, " as confirmed, and it was freed: ", freed->second));
   }
+}
+
+void Checks::OnRead(Host& host, uint64_t committed) {
+  ++checked_;
+  cluster_->world().counters.Count(Branch::kRead);
+  const uint64_t applied = host.node()->ledger().applied().index;
+  if (applied >= committed) return;
+  Fail(absl::StrCat("stale read: node ", host.slot(), " answers from entry ", applied, ", and ",
+                    committed, " was applied before it was asked"));
+}
+
+void Checks::JudgeHistory() {
+  const Judgement judgement = Judge(recorder_.history(), kJudgeStatesMax);
+  Counters& counters = cluster_->world().counters;
+  counters.Count(judgement.verdict == Verdict::kGaveUp ? Branch::kHistoryUndecided
+                                                       : Branch::kHistoryJudged);
+  if (judgement.verdict != Verdict::kIllegal) return;
+  Fail(absl::StrCat("clients' history is not linearizable: ", judgement.why));
 }
 
 void Checks::OnEnd() {

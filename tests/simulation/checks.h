@@ -23,6 +23,7 @@
 #include "quorum/types.h"
 #include "tests/simulation/disk.h"
 #include "tests/simulation/model.h"
+#include "tests/simulation/recorder.h"
 #include "triad/v1/peer.pb.h"
 
 namespace triad::simulation {
@@ -45,17 +46,20 @@ class Checks {
   void OnLogWrite(Host& host, const std::optional<quorum::LogStart>& start,
                   const std::vector<quorum::Entry>& entries);
 
-  void OnCheckout(App& app, uint64_t number, const std::vector<CheckoutRequest>& items);
-  void OnCheckin(App& app, uint64_t number, const client::LicenseView& license);
   void OnAnswered(App& app, uint64_t number, const Status& status,
                   const std::vector<client::LicenseView>& licenses);
-  void OnAppEnd(App& app);
   // It stood still, and has now taken note of what had come meanwhile.
   void OnResumed(App& app);
 
   // When all is healed and quiet: every node the same, every application right.
   void OnEnd();
 
+  // A read was asked for when `committed` entries were applied somewhere.
+  void OnRead(Host& host, uint64_t committed);
+  // Whether there is an order in which all that clients saw makes sense.
+  void JudgeHistory();
+
+  Recorder& recorder() { return recorder_; }
   uint64_t committed() const { return committed_.size(); }
   uint64_t commands() const { return commands_; }
   uint64_t checked() const { return checked_; }
@@ -78,7 +82,7 @@ class Checks {
 
   void OnApplied(Host& host, uint64_t index);
   void Commit(Host& host, const quorum::Entry& entry);
-  void OnEvents(const v1::Command& command, const v1::Outcome& outcome,
+  void OnEvents(int64_t written_us, const v1::Command& command, const v1::Outcome& outcome,
                 const std::vector<license::LedgerEvent>& events);
   void CompareDigest(Host& host);
   void OnQuorumSend(Host& host, int to, const v1::QuorumMessage& message);
@@ -95,6 +99,9 @@ class Checks {
   license::Ledger ledger_;                         // every committed entry, once
   LicenseModel model_;
   std::map<uint64_t, std::string> freed_;  // handles that nobody gave back -> why
+  // When an entry that is not yet committed was first written: by its leader.
+  std::map<std::pair<uint64_t, uint64_t>, int64_t> written_us_;  // (index, term)
+  Recorder recorder_;
   uint64_t commands_ = 0;
   uint64_t checked_ = 0;
 };

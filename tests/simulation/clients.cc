@@ -30,6 +30,7 @@ App::~App() = default;
 void App::Start() {
   if (running()) return;
   ++epoch_;
+  process_ = cluster_->NextId();
   world_->Note("app starts", number_, machine_->number);
   inbox_.clear();
   timer_us_ = INT64_MAX;
@@ -51,7 +52,6 @@ void App::Start() {
 
 void App::EndProcess(bool silently) {
   if (!running()) return;
-  cluster_->checks().OnAppEnd(*this);
   for (auto& [server, connection] : connections_) {
     if (connection.stream == nullptr) continue;
     silently ? connection.stream->Vanish(0) : connection.stream->Close(0);
@@ -166,7 +166,6 @@ void App::Checkout() {
   const uint64_t number = next_request_++;
   waiting_[number] = {true, items, 0};
   world_->Note("checkout", number_, static_cast<int64_t>(number));
-  cluster_->checks().OnCheckout(*this, number, items);
   session_->StartCheckout(
       items, kRequestTimeoutMs,
       [this, number](const Status& status, const std::vector<LicenseId>& licenses) {
@@ -181,7 +180,6 @@ void App::Checkin() {
   const uint64_t number = next_request_++;
   waiting_[number] = {false, {}, license};
   world_->Note("checkin", number_, static_cast<int64_t>(number));
-  cluster_->checks().OnCheckin(*this, number, it->second);
   session_->StartCheckin(license, kRequestTimeoutMs,
                          [this, number](const Status& status) { OnAnswer(number, status, {}); });
 }
@@ -311,6 +309,7 @@ void App::Connect(size_t server) {
           Post([this, server, attempt, message = std::move(message)] {
             const auto found = connections_.find(server);
             if (found == connections_.end() || found->second.attempt != attempt) return;
+            cluster_->checks().recorder().OnTold(world_->now_us(), process_, message);
             session_->OnMessage(server, message);
           });
         });
@@ -322,6 +321,7 @@ void App::Connect(size_t server) {
 void App::Send(size_t server, v1::ClientMessage message) {
   const auto it = connections_.find(server);
   if (it == connections_.end() || it->second.stream == nullptr) return;
+  cluster_->checks().recorder().OnSent(world_->now_us(), process_, message);
   Host* host = &cluster_->host(static_cast<int>(server) + 1);
   const server::Caller caller{it->second.id, absl::StrCat("machine", machine_->number, ":5"),
                               false};

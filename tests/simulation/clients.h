@@ -99,6 +99,7 @@ class App final : public client::Transport,
   Machine* const machine_;
   const int number_;
   uint64_t epoch_ = 0;
+  uint64_t process_ = 0;  // unlike any other's
   std::unique_ptr<client::Session> session_;
   std::deque<Event> inbox_;
   std::map<size_t, Connection> connections_;

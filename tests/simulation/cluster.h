@@ -43,6 +43,8 @@ class Cluster {
 
   void BootLater(int slot, int64_t delay_us);
   void Resume(Machine* machine);
+  // Whether this node's disk may be damaged now: no other's is.
+  bool MayDamage(int slot) const;
 
   const v1::InstallLicenses& files() const;
   const std::string& license_hash() const;
@@ -50,8 +52,9 @@ class Cluster {
   const std::map<std::string, uint64_t>& totals() const;
 
  private:
-  void Heal(const std::vector<int>& slots);
-  bool Progress(const std::vector<int>& slots);
+  void Heal();
+  void LeaveOneOut();
+  bool Progress();
   bool Quiet();
   bool Waited(int64_t limit_us, const std::function<bool()>& until, const std::string& what);
   App* NewApp(Machine* machine);

@@ -54,6 +54,16 @@ const std::array<BranchName, static_cast<size_t>(Branch::kCount)>& BranchNames()
       {Branch::kLost, "license lost", false},
       {Branch::kUncertain, "client told uncertain", false},
       {Branch::kMovedAway, "clients sent away", false},
+      {Branch::kRead, "read confirmed", false},
+      {Branch::kReadFailed, "read refused", false},
+      {Branch::kHistoryJudged, "history judged", false},
+      {Branch::kHistoryUndecided, "history undecided", false},
+      {Branch::kBitFlipped, "bit flipped", true},
+      {Branch::kSectorMisdirected, "sector written to a wrong place", true},
+      {Branch::kLedgerDamaged, "ledger damaged", true},
+      {Branch::kWiped, "disk wiped", true},
+      {Branch::kQuarantine, "damage found at start", false},
+      {Branch::kPartialHealed, "progress with one pair cut", false},
   }};
   return kNames;
 }

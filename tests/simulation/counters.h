@@ -64,6 +64,17 @@ enum class Branch {
   kLost,
   kUncertain,
   kMovedAway,
+  kRead,
+  kReadFailed,
+  kHistoryJudged,
+  kHistoryUndecided,
+  // Damage
+  kBitFlipped,
+  kSectorMisdirected,
+  kLedgerDamaged,
+  kWiped,
+  kQuarantine,
+  kPartialHealed,
   kCount,
 };
 

@@ -75,7 +75,11 @@ class Disk {
 
   // Faults.
   void Stick(int64_t until_us) { stuck_until_us_ = std::max(stuck_until_us_, until_us); }
-  void Unstick() { stuck_until_us_ = 0; }
+  void Mend() {
+    stuck_until_us_ = 0;
+    fail_next_ = false;
+    slow_ = 1;
+  }
   void FailNext() { fail_next_ = true; }
   void set_slow(int64_t factor) { slow_ = factor; }
 

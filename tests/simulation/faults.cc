@@ -1,5 +1,7 @@
 #include "tests/simulation/faults.h"
 
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -19,6 +21,9 @@ void Faults::Start() {
   Every(rates.reset_us, [this] { Reset(); });
   Every(rates.stuck_us, [this] { Stick(); });
   Every(rates.disk_error_us, [this] { DiskError(); });
+  Every(rates.disk_full_us, [this] { FillDisk(); });
+  Every(rates.damage_us, [this] { Damage(); });
+  Every(cluster_->plan().read_us, [this] { Read(); });
   Every(rates.clock_us, [this] { StepClock(); });
   Every(rates.slow_us, [this] { SlowDown(); });
   Every(rates.stop_us, [this] { StopNode(); });
@@ -115,6 +120,66 @@ void Faults::DiskError() {
   world_->counters.Count(Branch::kDiskError);
   world_->Note("disk fails", host.slot());
   host.disk().FailNext();
+}
+
+void Faults::FillDisk() {
+  Host& host = AnyHost();
+  world_->counters.Count(Branch::kDiskFull);
+  world_->Note("disk full", host.slot());
+  host.disk().files().SetFreeBytes(rng_->Between(0, 20'000));
+  world_->After(Duration(200 * kMs, 8 * kSecond),
+                [&host] { host.disk().files().SetFreeBytes(std::nullopt); });
+}
+
+// What was synced is not there any more, or not as it was. The cluster bears it at one node at a
+// time: until that one is whole again no other is touched.
+void Faults::Damage() {
+  Host& host = AnyHost();
+  if (cluster_->plan().nodes < 3 || !cluster_->MayDamage(host.slot())) return;
+  if (rng_->Permille(250)) {
+    if (host.running()) host.Kill(rng_->Permille(500));
+    world_->counters.Count(Branch::kLedgerDamaged);
+    world_->Note("ledger damaged", host.slot());
+    host.disk().home().Damage();
+  } else {
+    DamageLog(host);
+  }
+  cluster_->BootLater(host.slot(), Duration(5 * kMs, 3 * kSecond));
+}
+
+void Faults::DamageLog(Host& host) {
+  if (host.running()) host.Kill(rng_->Permille(500));
+  storage::TestFileSystem& files = host.disk().files();
+  auto names = files.List("d");
+  if (!names.ok()) return;
+  std::erase_if(*names, [](const std::string& name) { return name.find(".seg") == name.npos; });
+  if (names->empty()) return;
+  // The newest are the most interesting.
+  const size_t place = rng_->Permille(700) ? names->size() - 1 : rng_->Below(names->size());
+  const std::string path = "d/" + (*names)[place];
+  const std::string content = files.Content(path);
+  if (content.empty()) return;
+  world_->counters.Count(Branch::kBitFlipped);
+  world_->Note("bit flipped", host.slot());
+  host.set_damaged(true);
+  for (uint64_t flips = 1 + rng_->Below(3); flips > 0; --flips) {
+    files.FlipBit(path, rng_->Below(content.size() * 8));
+  }
+}
+
+void Faults::Read() {
+  Host& host = AnyHost();
+  if (!host.running()) return;
+  const uint64_t committed = cluster_->checks().committed();
+  host.Post([this, &host, committed] {
+    host.node()->Read([this, &host, committed](const absl::Status& status) {
+      if (status.ok()) {
+        cluster_->checks().OnRead(host, committed);
+      } else {
+        world_->counters.Count(Branch::kReadFailed);
+      }
+    });
+  });
 }
 
 void Faults::StepClock() {

@@ -29,6 +29,10 @@ class Faults {
   void Reset();
   void Stick();
   void DiskError();
+  void FillDisk();
+  void Damage();
+  void DamageLog(Host& host);
+  void Read();
   void StepClock();
   void SlowDown();
   void StopNode();

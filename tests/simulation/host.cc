@@ -44,7 +44,7 @@ void Host::Init() {
 // --- The process
 
 void Host::Boot() {
-  if (running()) return;
+  if (running() || out()) return;
   world_->Note("boot", slot_);
   ++epoch_;
   refusal_.clear();
@@ -55,10 +55,15 @@ void Host::Boot() {
   turn_scheduled_ = false;
   auto opened = Open();
   if (!opened.ok()) {
+    if (disk_.files().free_bytes().has_value()) {  // full: again when there is room
+      world_->trace.Text(world_->now_us(), slot_, opened.status().message());
+      disk_.files().Restart();
+      cluster_->BootLater(slot_, 200 * kMs);
+      return;
+    }
     refusal_ = std::string(opened.status().message());
     world_->trace.Text(world_->now_us(), slot_, absl::StrCat("refuses to start: ", refusal_));
     cluster_->checks().OnRefusal(*this);
-    disk_.End(false);
     return;
   }
   MakeNode(*std::move(opened));
@@ -90,6 +95,7 @@ absl::StatusOr<server::OpenedData> Host::Open() {
   mirror.start_term = opened->recovered.snapshot_term;
   mirror.entries = opened->recovered.entries;
   cluster_->checks().OnRecovered(*this, mirror);
+  damaged_ = false;  // it was found whole
   Disk::Callbacks callbacks;
   callbacks.durable = [this](uint64_t id) { Post([this, id] { node_->OnLogDurable(id); }); };
   callbacks.failed = [this](const absl::Status& failure) {

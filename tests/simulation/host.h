@@ -54,6 +54,11 @@ class Host final : public server::Clock,
   Disk& disk() { return disk_; }
   MachineClock& clock() { return clock_; }
   uint64_t epoch() const { return epoch_; }
+  // It cannot start any more, and should not.
+  bool out() const { return !refusal_.empty(); }
+  // Its log was damaged since it was last found whole.
+  bool damaged() const { return damaged_; }
+  void set_damaged(bool damaged) { damaged_ = damaged; }
   void set_turn_extra_us(int64_t us) { turn_extra_us_ = us; }
 
   // An event for the process's loop.
@@ -122,6 +127,7 @@ class Host final : public server::Clock,
 
   std::unique_ptr<server::Node> node_;
   std::string refusal_;
+  bool damaged_ = false;
   uint64_t epoch_ = 0;  // of the process
   bool paused_ = false;
   std::optional<int64_t> stop_since_us_;

@@ -8,7 +8,7 @@ namespace triad::simulation {
 Plan Plan::Draw(uint64_t seed) {
   Rng rng(seed * 0x9E3779B97F4A7C15u + 0x51A7);
   Plan plan;
-  plan.safety_us = rng.Between(10, 30) * kSecond;
+  plan.safety_us = rng.Between(10, 80) * kSecond;
   plan.latency_low_us = rng.Between(20, 300);
   plan.latency_high_us = plan.latency_low_us + rng.Skewed(50, 20'000);
   plan.sync_low_us = rng.Between(20, 500);
@@ -24,9 +24,13 @@ Plan Plan::Draw(uint64_t seed) {
   plan.close_permille = static_cast<uint64_t>(rng.Between(0, 40));
   plan.kill_permille = static_cast<uint64_t>(rng.Between(0, 40));
   plan.check_signatures = rng.Permille(200);
+  plan.read_us = rng.Permille(500) ? rng.Skewed(20'000, 1'000'000) : 0;
   plan.nodes = rng.Permille(50) ? 1 : 3;
   plan.calm = rng.Permille(200);
-  if (plan.calm) return plan;
+  if (plan.calm) {
+    plan.kill_permille = 0;
+    return plan;
+  }
 
   // Each kind in half of the seeds, seldom to often.
   const auto maybe = [&rng](int64_t often_us, int64_t seldom_us) -> int64_t {
@@ -46,6 +50,7 @@ Plan Plan::Draw(uint64_t seed) {
   plan.rates.stop_us = maybe(2 * kSecond, 15 * kSecond);
   plan.rates.transfer_us = maybe(500 * kMs, 10 * kSecond);
   plan.rates.client_pause_us = maybe(1 * kSecond, 10 * kSecond);
+  plan.rates.damage_us = maybe(3 * kSecond, 20 * kSecond);
   if (plan.rates.clock_us > 0) plan.drift_ppm = rng.Between(10, 20'000);
   if (rng.Permille(250)) {
     plan.lost_ppm = static_cast<uint64_t>(rng.Skewed(0, 100'000));
@@ -68,6 +73,7 @@ std::string Plan::Describe() const {
       mean("disk_error", rates.disk_error_us), mean("disk_full", rates.disk_full_us),
       mean("clock", rates.clock_us), mean("slow", rates.slow_us), mean("stop", rates.stop_us),
       mean("transfer", rates.transfer_us), mean("client_pause", rates.client_pause_us),
+      mean("damage", rates.damage_us), mean("read", read_us),
       lost_ppm + twice_ppm + late_ppm == 0
           ? ""
           : absl::StrCat(" raw ", lost_ppm, "/", twice_ppm, "/", late_ppm, " ppm"));

@@ -26,6 +26,7 @@ struct FaultRates {
   int64_t stop_us = 0;
   int64_t transfer_us = 0;
   int64_t client_pause_us = 0;
+  int64_t damage_us = 0;  // of a disk: bits, sectors, the ledger, all of it
 };
 
 struct Plan {
@@ -60,6 +61,7 @@ struct Plan {
   int64_t think_us = 400'000;     // mean pause between two requests of an application
   uint64_t kill_permille = 0;     // of an application's actions: it dies
   uint64_t close_permille = 20;   // ... it says goodbye
+  int64_t read_us = 0;            // mean pause between two status reads
   bool check_signatures = false;  // clients check the lines behind grants
 };
 
