@@ -18,6 +18,19 @@ void Confirmation::OnAttached(int64_t sent_ms, int64_t ttl_ms, int64_t reset_gra
   broken_ = false;
   confirmed_sent_ms_ = std::max(confirmed_sent_ms_, sent_ms);
   sent_.clear();
+  Doubt();
+}
+
+void Confirmation::OnStoodStill(int64_t since_ms, int64_t now_ms) {
+  const bool in_doubt = confirmed_sent_ms_ < resumed_ms_;  // of standing still before
+  still_since_ms_ = in_doubt ? std::min(still_since_ms_, since_ms) : since_ms;
+  resumed_ms_ = now_ms;
+  Doubt();
+}
+
+void Confirmation::Doubt() {
+  if (!valid() || confirmed_sent_ms_ >= resumed_ms_) return;
+  until_ms_ = std::min(until_ms_, still_since_ms_ + reset_grace_ms_ - Margin(reset_grace_ms_));
 }
 
 void Confirmation::OnBroken(int64_t now_ms) {
@@ -39,6 +52,7 @@ void Confirmation::OnAck(uint64_t number) {
     until_ms_ = std::max(until_ms_, confirmed_sent_ms_ + ttl_ms_ - Margin(ttl_ms_));
     sent_.pop_front();
   }
+  Doubt();
 }
 
 void Confirmation::Reset() {
@@ -47,6 +61,10 @@ void Confirmation::Reset() {
 
 int64_t Confirmation::heartbeat_interval_ms() const {
   return std::min(std::max(ttl_ms_ / 6, kHeartbeatMsMin), std::max<int64_t>(ttl_ms_ / 4, 1));
+}
+
+int64_t Confirmation::stood_still_ms() const {
+  return Margin(reset_grace_ms_) / 2;
 }
 
 }  // namespace triad::client

@@ -8,6 +8,7 @@
 // Pure: times come in. Not thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <utility>
@@ -21,6 +22,10 @@ class Confirmation {
   // The connection that the session is, or may be, attached through is gone: until it is attached
   // again only the short grace counts.
   void OnBroken(int64_t now_ms);
+  // This process stood still from `since_ms` or later until `now_ms` (SIGSTOP, a suspended
+  // machine). The connection may have been closed meanwhile, at any moment, and the short grace be
+  // over; only what is sent from now on, and acknowledged, shows that it was not.
+  void OnStoodStill(int64_t since_ms, int64_t now_ms);
   // Returns the number of a heartbeat that is sent now.
   uint64_t OnHeartbeat(int64_t now_ms);
   // The leader has acknowledged heartbeats up to `number`.
@@ -36,13 +41,24 @@ class Confirmation {
   // When to go to another node if nothing more is confirmed.
   int64_t stalled_ms() const { return confirmed_sent_ms_ + ttl_ms_ / 2; }
   int64_t heartbeat_interval_ms() const;
+  // Whoever has not been awake for this long has stood still: the short grace may have begun that
+  // long ago, which the margin taken off it must cover.
+  int64_t stood_still_ms() const;
+  // How often to be awake for that.
+  int64_t wake_interval_ms() const { return std::max<int64_t>(stood_still_ms() / 2, 1); }
 
  private:
+  void Doubt();
+
   int64_t ttl_ms_ = 0;
   int64_t reset_grace_ms_ = 0;
   int64_t until_ms_ = 0;
   int64_t confirmed_sent_ms_ = 0;
   bool broken_ = false;
+  // Confirmations of what was sent before resumed_ms_ count no longer than the short grace from
+  // still_since_ms_.
+  int64_t still_since_ms_ = 0;
+  int64_t resumed_ms_ = INT64_MIN;
   uint64_t next_number_ = 1;
   std::deque<std::pair<uint64_t, int64_t>> sent_;  // number, when; not yet acknowledged
 };

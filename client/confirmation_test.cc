@@ -34,6 +34,33 @@ TEST(Confirmation, ABrokenConnectionShortensItUntilAttachedAgain) {
   EXPECT_EQ(confirmation.until_ms(), 26'000 + 54'000);
 }
 
+// Found by the simulator (seeds 999, 1133): a process that stood still took the reset that it found
+// when it went on for one of this moment, and counted the short grace from then.
+TEST(Confirmation, StandingStillCountsAsABreakFromItsBeginning) {
+  Confirmation confirmation;
+  confirmation.OnAttached(0, 60'000, 10'000);
+  EXPECT_EQ(confirmation.OnHeartbeat(10'000), 1u);
+  confirmation.OnStoodStill(12'000, 32'000);
+  EXPECT_EQ(confirmation.until_ms(), 12'000 + 9'000);
+  confirmation.OnAck(1);  // sent before: the connection may have been closed since
+  EXPECT_EQ(confirmation.until_ms(), 21'000);
+  EXPECT_EQ(confirmation.OnHeartbeat(32'000), 2u);
+  confirmation.OnAck(2);
+  EXPECT_EQ(confirmation.until_ms(), 32'000 + 54'000);
+}
+
+TEST(Confirmation, WhatWasSentBeforeStandingStillConfirmsNoMoreThanTheShortGrace) {
+  Confirmation confirmation;
+  confirmation.OnAttached(0, 60'000, 10'000);
+  confirmation.OnStoodStill(2'000, 5'000);
+  confirmation.OnStoodStill(7'000, 9'000);  // nothing was confirmed in between
+  EXPECT_EQ(confirmation.until_ms(), 2'000 + 9'000);
+  confirmation.OnAttached(8'000, 60'000, 10'000);  // asked before, answered now
+  EXPECT_EQ(confirmation.until_ms(), 11'000);
+  confirmation.OnAttached(9'500, 60'000, 10'000);
+  EXPECT_EQ(confirmation.until_ms(), 9'500 + 54'000);
+}
+
 TEST(Confirmation, ABreakLateInTheTimeToLiveDoesNotLengthenIt) {
   Confirmation confirmation;
   confirmation.OnAttached(0, 60'000, 10'000);

@@ -35,8 +35,26 @@ void Session::Start(const Patience& patience, Done done) {
   Step();
 }
 
+// While something counts as confirmed, or is about to.
+bool Session::MustStayAwake() const {
+  return confirmation_.valid() && (confirmation_.until_ms() > awake_ms_ || !attempts_.empty());
+}
+
+// Called first by every input. Standing still shows as an input that comes later than NextTimer()
+// asked for.
+void Session::NoteAwake() {
+  const int64_t now = Now();
+  if (MustStayAwake() && now - awake_ms_ > confirmation_.stood_still_ms()) {
+    Note(2, absl::StrCat("stood still for ", now - awake_ms_, " ms"));
+    confirmation_.OnStoodStill(awake_ms_, now);
+    heartbeat_ms_ = now;
+  }
+  awake_ms_ = now;
+}
+
 void Session::OnConnected(size_t server) {
   if (closed_) return;
+  NoteAwake();
   links_.OnConnected(server);
   // An attempt that is under way elsewhere keeps its 250 ms.
   if (attempts_.empty()) attempt_ms_ = std::min(attempt_ms_, Now());
@@ -46,6 +64,7 @@ void Session::OnConnected(size_t server) {
 
 void Session::OnDisconnected(size_t server, absl::string_view reason) {
   if (closed_) return;
+  NoteAwake();
   links_.OnDisconnected(server, reason);
   // Also while we are attaching elsewhere, it was the last one to have us.
   bool may_be_attached = attachment_ > 0 && last_attached_ == server;
@@ -68,11 +87,14 @@ void Session::OnDisconnected(size_t server, absl::string_view reason) {
 }
 
 void Session::OnTimer() {
-  if (!closed_) Step();
+  if (closed_) return;
+  NoteAwake();
+  Step();
 }
 
 void Session::OnMessage(size_t server, const v1::ServerMessage& message) {
   if (closed_) return;
+  NoteAwake();
   links_.OnHeard(server);
   const auto attempt = attempts_.find(message.id());
   const auto sent = sent_.find(message.id());
@@ -162,6 +184,7 @@ int64_t Session::NextTimer() const {
   int64_t next = links_.NextTimer();
   if (closing_) return std::min({next, close_deadline_ms_, close_due_ms_});
   const int64_t now = Now();
+  if (MustStayAwake()) next = std::min(next, awake_ms_ + confirmation_.wake_interval_ms());
   if (start_done_) {
     next = std::min(next, start_ms_ + patience_.timeout_ms);
     for (int64_t limit : {patience_.no_quorum_ms, patience_.unreachable_ms}) {

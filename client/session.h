@@ -144,6 +144,8 @@ class Session final : public Driven {
   };
 
   // --- session.cc: connections, attaching, heartbeats, confirmation, the end ---
+  void NoteAwake();
+  bool MustStayAwake() const;
   void Step();
   void RunLater();
   int64_t Now() const { return env_.clock->NowMs(); }
@@ -239,6 +241,7 @@ class Session final : public Driven {
   int64_t attempt_ms_ = 0;
   int64_t heartbeat_ms_ = 0;
   std::string removed_reason_;
+  int64_t awake_ms_ = INT64_MIN;  // the latest input
 
   // Requests
   uint64_t next_id_ = 1;

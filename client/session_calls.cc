@@ -65,6 +65,7 @@ Status MakeStatus(ErrorKind kind, int code, absl::string_view message) {
 
 void Session::StartCheckout(const std::vector<CheckoutRequest>& requests, int64_t timeout_ms,
                             CheckoutDone done) {
+  NoteAwake();
   Status refused;
   if (closing_ || closed_) refused = MakeStatus(ErrorKind::kUsage, -42, "the client is closed");
   if (waiting_ >= kRequestsMax) {
@@ -94,6 +95,7 @@ void Session::StartCheckout(const std::vector<CheckoutRequest>& requests, int64_
 }
 
 void Session::StartCheckin(LicenseId license, int64_t timeout_ms, Done done) {
+  NoteAwake();
   auto it = held_.find(license);
   if (it == held_.end() || closing_ || closed_) {
     Status status = MakeStatus(ErrorKind::kUsage, -42, "this license was returned before");

@@ -407,5 +407,30 @@ TEST(Session, ViolationAndRestoredArePassedOn) {
   EXPECT_EQ(world.events[1].kind, Event::Kind::kRestored);
 }
 
+TEST(Session, StandingStillLeavesNoMoreThanTheShortGraceFromItsBeginning) {
+  World world;
+  world.Attach();
+  world.Hold();
+  world.Pass(5'000);
+  EXPECT_GT(world.session->status().confirmed_ms, 40'000);
+  world.now += 30'000;  // SIGSTOP; meanwhile the connection was reset, who knows when
+  world.cluster.modes = {Mode::kSilent, Mode::kSilent, Mode::kSilent};
+  world.Down(0, "Connection reset");
+  EXPECT_EQ(world.session->status().confirmed_ms, 0);
+  world.cluster.modes = {Mode::kServes, Mode::kServes, Mode::kServes};
+  world.Pass(5'000);  // attached anew
+  EXPECT_GT(world.session->status().confirmed_ms, 40'000);
+}
+
+TEST(Session, AHeartbeatAfterStandingStillConfirmsAgain) {
+  World world;
+  world.Attach();
+  world.Hold();
+  world.now += 30'000;
+  world.session->OnTimer();
+  world.Pass(100);
+  EXPECT_GT(world.session->status().confirmed_ms, 40'000);
+}
+
 }  // namespace
 }  // namespace triad::client
