@@ -82,14 +82,23 @@ void Checks::OnBoot(Host& host) {
 }
 
 void Checks::OnRefusal(Host& host) {
-  if (host.damaged()) {
+  if (host.ever_damaged()) {
     cluster_->world().counters.Count(Branch::kQuarantine);
     return;  // as it must
   }
   Fail(absl::StrCat("node ", host.slot(), " refuses to start: ", host.refusal()));
 }
 
+void Checks::OnWiped(Host& host) {
+  seen_[static_cast<size_t>(host.slot())] = Seen();
+}
+
 void Checks::OnFatal(Host& host, const std::string& reason) {
+  if (host.node()->disk_failed()) {
+    cluster_->world().counters.Count(Branch::kDiskHungFatal);
+    return;
+  }
+  if (host.ever_damaged()) return;  // wiped, and refused by the others
   Fail(absl::StrCat("node ", host.slot(), " ends: ", reason));
 }
 
@@ -145,7 +154,15 @@ void Checks::OnTurn(Host& host) {
 }
 
 void Checks::OnApplied(Host& host, uint64_t index) {
-  const Entry* entry = host.disk().issued().At(Index(index));
+  const LogMirror& log = host.disk().issued();
+  if (Index(index) <= log.start) {  // jumped over
+    if (index > committed_.size()) {
+      Fail(absl::StrCat("rule 4: node ", host.slot(), " jumped to ", log.start.value(),
+                        ", and only ", committed_.size(), " entries were committed"));
+    }
+    return;
+  }
+  const Entry* entry = log.At(Index(index));
   if (entry == nullptr) {
     Fail(absl::StrCat("node ", host.slot(), " applied ", index, ", which its log has not got"));
     return;
@@ -167,8 +184,12 @@ void Checks::Commit(Host& host, const Entry& entry) {
              static_cast<int64_t>(entry.term.value()));
   size_t holders = 0;
   for (int slot = 1; slot <= cluster_->plan().nodes; ++slot) {
-    const LogMirror& durable = cluster_->host(slot).disk().durable();
-    if (entry.index <= durable.start || durable.TermAt(entry.index) == entry.term) ++holders;
+    // What was on a disk when it acknowledged may be lost since.
+    const Disk& disk = cluster_->host(slot).disk();
+    const bool holds = entry.index <= disk.durable().start ||
+                       disk.durable().TermAt(entry.index) == entry.term ||
+                       disk.lost().TermAt(entry.index) == entry.term;
+    if (holds) ++holders;
   }
   if (holders < Majority()) {
     Fail(absl::StrCat("rule 5: entry ", entry.index.value(), " is applied on node ", host.slot(),
@@ -201,6 +222,9 @@ void Checks::OnEvents(int64_t written_us, const v1::Command& command, const v1::
   Counters& counters = cluster_->world().counters;
   for (const license::LedgerEvent& event : events) {
     switch (event.kind) {
+      case Kind::kInstalled:
+        OnInstalled(written_us);
+        break;
       case Kind::kCheckedOut:
         counters.Count(Branch::kGranted);
         break;
@@ -230,12 +254,27 @@ void Checks::OnEvents(int64_t written_us, const v1::Command& command, const v1::
         break;
     }
   }
+  if (command.has_set_cluster_version()) counters.Count(Branch::kVersionRaised);
   if (command.has_expire() && events.empty()) counters.Count(Branch::kExpiryIgnored);
   if (model_.last_was_duplicate()) {
     counters.Count(outcome.has_refused() ? Branch::kDuplicateRefused : Branch::kDuplicateAnswered);
   }
   if (outcome.has_refused() && outcome.refused().why() == v1::Refused::SESSION_TABLE_FULL) {
     counters.Count(Branch::kSessionTableFull);
+  }
+}
+
+// The totals change with the entry; who holds more keeps it.
+void Checks::OnInstalled(int64_t written_us) {
+  const int64_t now = cluster_->world().now_us();
+  if (ledger_.license_set_number() == 1) return;  // the first, which all began with
+  for (const auto& [feature, total] : cluster_->totals()) {
+    uint64_t licenses = 0;
+    for (const license::Pool* pool : ledger_.catalog().PoolsOf(feature)) {
+      licenses += pool->LicensesOn(ledger_.today());
+    }
+    model_.SetTotal(feature, licenses);
+    recorder_.OnTotal(written_us, now, feature, licenses);
   }
 }
 
@@ -247,8 +286,18 @@ void Checks::CompareDigest(Host& host) {
                     ledger.applied().index));
 }
 
-void Checks::OnLogWrite(Host& host, const std::optional<quorum::LogStart>&,
+void Checks::OnLogWrite(Host& host, const std::optional<quorum::LogStart>& start,
                         const std::vector<Entry>& entries) {
+  Counters& counters = cluster_->world().counters;
+  if (start) {
+    const bool known = host.disk().issued().TermAt(start->index) == start->term;
+    counters.Count(known ? Branch::kCompaction : Branch::kJump);
+    if (!known && host.has_clients()) counters.Count(Branch::kJumpWithClients);
+    if (start->index.value() > committed_.size()) {
+      Fail(absl::StrCat("rule 4: the log of node ", host.slot(), " begins behind ",
+                        start->index.value(), ", which is not committed"));
+    }
+  }
   if (entries.empty()) return;
   for (const Entry& entry : entries) {
     if (entry.index.value() <= committed_.size()) continue;
@@ -275,7 +324,8 @@ void Checks::OnVote(Host& host, uint64_t term, int voted_for) {
     Fail(absl::StrCat("rule 5: node ", host.slot(), " votes in term ", term,
                       " before it is on its disk"));
   }
-  const auto [it, first] = votes_.emplace(std::pair{host.slot(), term}, voted_for);
+  const auto [it, first] =
+      votes_.emplace(std::tuple{host.slot(), host.incarnation(), term}, voted_for);
   if (!first && it->second != voted_for) {
     Fail(absl::StrCat("rule 2: node ", host.slot(), " votes for ", it->second, " and ", voted_for,
                       " in term ", term));
@@ -289,7 +339,8 @@ void Checks::OnQuorumSend(Host& host, int to, const v1::QuorumMessage& message) 
   const uint64_t term = message.term();
   if (message.has_vote_request()) {
     if (message.vote_request().pre_vote()) return;
-    if (votes_.contains({host.slot(), term - 1}) && !leaders_.contains(term - 1)) {
+    if (votes_.contains({host.slot(), host.incarnation(), term - 1}) &&
+        !leaders_.contains(term - 1)) {
       world.counters.Count(Branch::kSplitVote);
     }
     OnVote(host, term, host.slot());

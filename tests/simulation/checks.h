@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -43,6 +44,8 @@ class Checks {
   void OnProcessEnd(Host& host);
   void OnTurn(Host& host);
   void OnPeerSend(Host& host, int to, const v1::PeerMessage& message);
+  // Everything on its disk is gone.
+  void OnWiped(Host& host);
   void OnLogWrite(Host& host, const std::optional<quorum::LogStart>& start,
                   const std::vector<quorum::Entry>& entries);
 
@@ -84,6 +87,7 @@ class Checks {
   void Commit(Host& host, const quorum::Entry& entry);
   void OnEvents(int64_t written_us, const v1::Command& command, const v1::Outcome& outcome,
                 const std::vector<license::LedgerEvent>& events);
+  void OnInstalled(int64_t written_us);
   void CompareDigest(Host& host);
   void OnQuorumSend(Host& host, int to, const v1::QuorumMessage& message);
   void OnVote(Host& host, uint64_t term, int voted_for);
@@ -92,11 +96,12 @@ class Checks {
 
   Cluster* const cluster_;
   std::array<Seen, 4> seen_;
-  std::map<uint64_t, int> leaders_;                // term -> slot
-  std::map<std::pair<int, uint64_t>, int> votes_;  // (slot, term) -> voted for
-  std::vector<Committed> committed_;               // index 1, 2, ...
-  std::map<uint64_t, uint64_t> digests_;           // index -> of the ledger
-  license::Ledger ledger_;                         // every committed entry, once
+  std::map<uint64_t, int> leaders_;  // term -> slot
+  // (slot, incarnation, term) -> voted for
+  std::map<std::tuple<int, int, uint64_t>, int> votes_;
+  std::vector<Committed> committed_;      // index 1, 2, ...
+  std::map<uint64_t, uint64_t> digests_;  // index -> of the ledger
+  license::Ledger ledger_;                // every committed entry, once
   LicenseModel model_;
   std::map<uint64_t, std::string> freed_;  // handles that nobody gave back -> why
   // When an entry that is not yet committed was first written: by its leader.

@@ -309,6 +309,9 @@ void App::Connect(size_t server) {
           Post([this, server, attempt, message = std::move(message)] {
             const auto found = connections_.find(server);
             if (found == connections_.end() || found->second.attempt != attempt) return;
+            if (message.failure().why() == v1::Failure::DISK_LOW) {
+              world_->counters.Count(Branch::kDiskLow);
+            }
             cluster_->checks().recorder().OnTold(world_->now_us(), process_, message);
             session_->OnMessage(server, message);
           });

@@ -10,11 +10,21 @@
 namespace triad::simulation {
 namespace {
 
-constexpr char kLines[] =
+// The first is what all nodes begin with; the others replace it.
+constexpr const char* kLines[kLicenseSets] = {
     "FEATURE a acme 1.0 permanent 2\n"
     "FEATURE b acme 1.0 permanent 4\n"
     "INCREMENT c acme 1.0 permanent 3\n"
-    "INCREMENT c acme 1.0 permanent 2\n";
+    "INCREMENT c acme 1.0 permanent 2\n",
+    "FEATURE a acme 1.0 permanent 1\n"
+    "FEATURE b acme 1.0 permanent 8\n"
+    "INCREMENT c acme 1.0 permanent 3\n",
+    "FEATURE a acme 1.0 permanent 4\n"
+    "FEATURE b acme 1.0 permanent 2\n",
+    "FEATURE b acme 1.0 permanent 4\n"
+    "INCREMENT c acme 1.0 permanent 1\n"
+    "INCREMENT c acme 1.0 permanent 1\n",
+};
 
 constexpr int64_t kElectionTimeoutUs = 300 * kMs;
 
@@ -24,21 +34,23 @@ struct Licenses {
     const auto key = license::ParsePrivateKey(
         "key", absl::StrCat("# simulator\ntriad-private-key acme ", std::string(64, '7'), "\n"));
     if (!key.ok()) abort();
-    const std::string text = absl::StrCat("SERVER lic1 ANY 27000\nVENDOR acme\n", kLines);
-    v1::InstallLicenses::File& file = *files.add_license_files();
-    file.set_name("license.dat");
-    file.set_content(license::SignText("license.dat", text, *key).value());
     const license::PublicKey& bytes = key->keys.public_key;
-    v1::InstallLicenses::VendorKey& vendor = *files.add_vendor_keys();
-    vendor.set_vendor("acme");
-    vendor.set_public_key(std::string(bytes.begin(), bytes.end()));
     keys.emplace("acme", bytes);
+    for (uint64_t i = 0; i < kLicenseSets; ++i) {
+      const std::string text = absl::StrCat("SERVER lic1 ANY 27000\nVENDOR acme\n", kLines[i]);
+      v1::InstallLicenses::File& file = *sets[i].add_license_files();
+      file.set_name("license.dat");
+      file.set_content(license::SignText("license.dat", text, *key).value());
+      v1::InstallLicenses::VendorKey& vendor = *sets[i].add_vendor_keys();
+      vendor.set_vendor("acme");
+      vendor.set_public_key(std::string(bytes.begin(), bytes.end()));
+    }
     license::LicenseSources sources;
-    sources.license_files.push_back({file.name(), file.content()});
+    sources.license_files.push_back({"license.dat", sets[0].license_files(0).content()});
     sources.keys = keys;
     hash = license::Catalog::Build(sources).license_hash();
   }
-  v1::InstallLicenses files;
+  v1::InstallLicenses sets[kLicenseSets];
   license::VendorKeys keys;
   std::string hash;
   const std::map<std::string, uint64_t> totals{{"a", 2}, {"b", 4}, {"c", 5}};
@@ -51,8 +63,8 @@ const Licenses& TheLicenses() {
 
 }  // namespace
 
-const v1::InstallLicenses& Cluster::files() const {
-  return TheLicenses().files;
+const v1::InstallLicenses& Cluster::LicenseSet(uint64_t number) const {
+  return TheLicenses().sets[number];
 }
 const std::string& Cluster::license_hash() const {
   return TheLicenses().hash;
@@ -70,6 +82,7 @@ Cluster::Cluster(uint64_t seed, Plan plan) : world_(seed), plan_(plan), network_
   may_boot_.assign(static_cast<size_t>(plan_.nodes) + 1, true);
   for (int slot = 1; slot <= plan_.nodes; ++slot) {
     hosts_.push_back(std::make_unique<Host>(this, slot));
+    hosts_.back()->set_version(plan_.version);
   }
   for (int i = 0; i < plan_.machines; ++i) {
     machines_.push_back(

@@ -22,6 +22,7 @@ namespace triad::simulation {
 class Faults;
 
 inline constexpr uint64_t kFeatures = 3;  // a, b, c
+inline constexpr uint64_t kLicenseSets = 4;
 
 class Cluster {
  public:
@@ -46,7 +47,8 @@ class Cluster {
   // Whether this node's disk may be damaged now: no other's is.
   bool MayDamage(int slot) const;
 
-  const v1::InstallLicenses& files() const;
+  const v1::InstallLicenses& files() const { return LicenseSet(0); }
+  const v1::InstallLicenses& LicenseSet(uint64_t number) const;
   const std::string& license_hash() const;
   const license::VendorKeys& vendor_keys() const;
   const std::map<std::string, uint64_t>& totals() const;

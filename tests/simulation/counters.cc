@@ -64,6 +64,18 @@ const std::array<BranchName, static_cast<size_t>(Branch::kCount)>& BranchNames()
       {Branch::kWiped, "disk wiped", true},
       {Branch::kQuarantine, "damage found at start", false},
       {Branch::kPartialHealed, "progress with one pair cut", false},
+      {Branch::kCompaction, "log compacted", false},
+      {Branch::kSnapshotChunk, "snapshot chunk fetched", false},
+      {Branch::kChunkSpoiled, "snapshot chunk spoiled", true},
+      {Branch::kJump, "jumped by a snapshot", false},
+      {Branch::kJumpWithClients, "jumped with attached clients", false},
+      {Branch::kLedgerFetched, "lost ledger fetched", false},
+      {Branch::kInstall, "license set changed", true},
+      {Branch::kInstallRefused, "change of licenses refused", false},
+      {Branch::kUpgrade, "node upgraded", true},
+      {Branch::kVersionRaised, "cluster version raised", false},
+      {Branch::kDiskLow, "checkout refused for lack of disk", false},
+      {Branch::kDiskHungFatal, "process ended by a hung disk", false},
   }};
   return kNames;
 }

@@ -75,6 +75,19 @@ enum class Branch {
   kWiped,
   kQuarantine,
   kPartialHealed,
+  // Snapshots and the cluster's version
+  kCompaction,
+  kSnapshotChunk,
+  kChunkSpoiled,
+  kJump,
+  kJumpWithClients,
+  kLedgerFetched,
+  kInstall,
+  kInstallRefused,
+  kUpgrade,
+  kVersionRaised,
+  kDiskLow,
+  kDiskHungFatal,
   kCount,
 };
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "absl/strings/str_cat.h"
+
 namespace triad::simulation {
 
 using quorum::Entry;
@@ -58,8 +60,22 @@ void Disk::Start(std::unique_ptr<storage::Log> log, std::unique_ptr<license::Led
 void Disk::Begin(std::unique_ptr<storage::Log> log, std::unique_ptr<license::LedgerStore> store) {
   log_ = std::move(log);
   ledger_->Begin(std::move(store));
+  lost_ = durable_;
   issued_ = LogMirror();
   durable_ = LogMirror();
+  possible_.clear();
+}
+
+void Disk::Wipe() {
+  auto names = files_.List("d");
+  if (names.ok()) {
+    for (const std::string& name : *names) files_.Damage(absl::StrCat("d/", name), std::nullopt);
+  }
+  home_.Wipe();
+  lost_ = durable_;
+  durable_ = LogMirror();
+  issued_ = LogMirror();
+  possible_.clear();
 }
 
 // The threads' state is gone; what the write under way has done stays as the disk says.

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "license/ledger_store.h"
+#include "quorum/members.h"
 #include "quorum/types.h"
 #include "server/ledger_disk.h"
 #include "storage/log.h"
@@ -73,6 +74,9 @@ class Disk {
   // On the ledger's thread, in order.
   void DoOnLedger(LedgerJob job);
 
+  // Everything on it is gone; no process runs.
+  void Wipe();
+
   // Faults.
   void Stick(int64_t until_us) { stuck_until_us_ = std::max(stuck_until_us_, until_us); }
   void Mend() {
@@ -86,6 +90,8 @@ class Disk {
   // What was handed over, and what is certainly on the disk.
   const LogMirror& issued() const { return issued_; }
   const LogMirror& durable() const { return durable_; }
+  // What was certainly on the disk before it was wiped or put away.
+  const LogMirror& lost() const { return lost_; }
   // The states that a process which starts now may find, oldest first.
   const std::vector<LogMirror>& possible() const { return possible_; }
 
@@ -114,6 +120,7 @@ class Disk {
   int64_t slow_ = 1;
   LogMirror issued_;
   LogMirror durable_;
+  LogMirror lost_;
   std::vector<LogMirror> possible_;
 };
 

@@ -24,6 +24,8 @@ void Faults::Start() {
   Every(rates.disk_full_us, [this] { FillDisk(); });
   Every(rates.damage_us, [this] { Damage(); });
   Every(cluster_->plan().read_us, [this] { Read(); });
+  Every(rates.install_us, [this] { Install(); });
+  Every(rates.upgrade_us, [this] { Upgrade(); });
   Every(rates.clock_us, [this] { StepClock(); });
   Every(rates.slow_us, [this] { SlowDown(); });
   Every(rates.stop_us, [this] { StopNode(); });
@@ -111,7 +113,7 @@ void Faults::Stick() {
   Host& host = AnyHost();
   world_->counters.Count(Branch::kDiskStuck);
   world_->Note("disk stuck", host.slot());
-  host.disk().Stick(world_->now_us() + Duration(100 * kMs, 6 * kSecond));
+  host.disk().Stick(world_->now_us() + Duration(100 * kMs, 15 * kSecond));
 }
 
 void Faults::DiskError() {
@@ -126,7 +128,7 @@ void Faults::FillDisk() {
   Host& host = AnyHost();
   world_->counters.Count(Branch::kDiskFull);
   world_->Note("disk full", host.slot());
-  host.disk().files().SetFreeBytes(rng_->Between(0, 20'000));
+  host.disk().files().SetFreeBytes(rng_->Between(0, 40'000));
   world_->After(Duration(200 * kMs, 8 * kSecond),
                 [&host] { host.disk().files().SetFreeBytes(std::nullopt); });
 }
@@ -136,7 +138,10 @@ void Faults::FillDisk() {
 void Faults::Damage() {
   Host& host = AnyHost();
   if (cluster_->plan().nodes < 3 || !cluster_->MayDamage(host.slot())) return;
-  if (rng_->Permille(250)) {
+  const uint64_t what = rng_->Below(10);
+  if (what == 0) {
+    Wipe();
+  } else if (what < 5) {
     if (host.running()) host.Kill(rng_->Permille(500));
     world_->counters.Count(Branch::kLedgerDamaged);
     world_->Note("ledger damaged", host.slot());
@@ -161,10 +166,43 @@ void Faults::DamageLog(Host& host) {
   if (content.empty()) return;
   world_->counters.Count(Branch::kBitFlipped);
   world_->Note("bit flipped", host.slot());
-  host.set_damaged(true);
+  host.set_damaged();
   for (uint64_t flips = 1 + rng_->Below(3); flips > 0; --flips) {
     files.FlipBit(path, rng_->Below(content.size() * 8));
   }
+}
+
+void Faults::Wipe() {
+  Host& host = AnyHost();
+  if (!cluster_->MayDamage(host.slot())) return;
+  if (host.running()) host.Kill(true);
+  world_->counters.Count(Branch::kWiped);
+  host.WipeAndInit();
+  cluster_->checks().OnWiped(host);
+  cluster_->BootLater(host.slot(), Duration(5 * kMs, 3 * kSecond));
+}
+
+// An administrator at any node, with a license set that has other counts.
+void Faults::Install() {
+  Host& host = AnyHost();
+  if (!host.running()) return;
+  const v1::InstallLicenses& set = cluster_->LicenseSet(rng_->Below(kLicenseSets));
+  host.Post([this, &host, set] {
+    v1::InstallLicenses install = set;
+    install.set_replaces(host.node()->ledger().license_set_number());
+    if (install.replaces() == 0) return;
+    host.node()->ProposeInstall(std::move(install), [this](const absl::Status& status) {
+      world_->counters.Count(status.ok() ? Branch::kInstall : Branch::kInstallRefused);
+    });
+  });
+}
+
+void Faults::Upgrade() {
+  Host& host = AnyHost();
+  if (!host.running() || host.paused() || host.stopping() || host.version() == 2) return;
+  world_->counters.Count(Branch::kUpgrade);
+  host.set_version(2);
+  host.Stop();
 }
 
 void Faults::Read() {

@@ -33,6 +33,9 @@ class Faults {
   void Damage();
   void DamageLog(Host& host);
   void Read();
+  void Install();
+  void Upgrade();
+  void Wipe();
   void StepClock();
   void SlowDown();
   void StopNode();

@@ -17,6 +17,7 @@ constexpr char kDir[] = "d";
 constexpr int64_t kPeerKeepaliveUs = 1'000 * kMs;  // as server/wire.cc
 constexpr int64_t kStopTimeoutUs = 1'500 * kMs;    // as server/daemon.cc
 constexpr int64_t kRedialUs = 20 * kMs;
+constexpr int64_t kCallTimeoutUs = 1'500 * kMs;
 
 quorum::Slot ToSlot(int slot) {
   return static_cast<quorum::Slot>(slot);
@@ -32,7 +33,15 @@ Host::Host(Cluster* cluster, int slot)
       disk_(world_, &cluster->plan()) {
 }
 
+void Host::WipeAndInit() {
+  world_->Note("wiped", slot_);
+  disk_.Wipe();
+  ever_damaged_ = damaged_ = true;
+  Init();
+}
+
 void Host::Init() {
+  ++incarnation_;
   storage::Identity identity;
   identity.slot = slot_;
   identity.incarnation = world_->rng.Bytes(16);
@@ -110,6 +119,7 @@ absl::StatusOr<server::OpenedData> Host::Open() {
 
 void Host::MakeNode(server::OpenedData opened) {
   const storage::Identity& identity = opened.identity;
+  const bool ledger_missing = opened.recovered.ledger_missing;
   const Plan& plan = cluster_->plan();
   server::Membership::Config membership;
   membership.identity = identity;
@@ -121,14 +131,20 @@ void Host::MakeNode(server::OpenedData opened) {
     membership.slots.push_back(ToSlot(slot));
     config.servers.push_back({ToSlot(slot), absl::StrCat("host", slot), 27000});
   }
+  config.version = version_;
+  config.log_keep_entries = plan.log_keep_entries;
+  config.log_keep_bytes = plan.log_keep_bytes;
+  config.disk_floor_bytes = plan.disk_floor_bytes;
+  membership.version = version_;
   config.desk = {static_cast<uint32_t>(slot_), plan.ttl_ms, plan.reset_grace_ms};
   config.own_files = cluster_->files();
   config.own_files.set_from_node(static_cast<uint32_t>(slot_));
   config.own_license_hash = cluster_->license_hash();
-  const server::Environment env{this, this, this, this, this, this, this, this};
+  const server::Environment env{this, this, this, this, this, this, this, this, this, this};
   node_ = std::make_unique<server::Node>(std::move(config), env,
                                          server::Membership(std::move(membership)),
                                          std::move(opened.recovered), std::move(opened.ledger));
+  if (ledger_missing) world_->counters.Count(Branch::kLedgerFetched);
   cluster_->checks().OnBoot(*this);
 }
 
@@ -222,8 +238,12 @@ void Host::Turn() {
   cluster_->checks().OnTurn(*this);
   if (epoch != epoch_) return;
   if (node_->fatal()) {
+    const bool disk_failed = node_->disk_failed();
+    if (!disk_failed) refusal_ = *node_->fatal();
+    world_->trace.Text(world_->now_us(), slot_, *node_->fatal());
     cluster_->checks().OnFatal(*this, *node_->fatal());
     EndProcess(false);
+    if (disk_failed) cluster_->BootLater(slot_, world_->rng.Between(50 * kMs, 2 * kSecond));
     return;
   }
   if (stopping() && (node_->MayStop() || world_->now_us() - *stop_since_us_ >= kStopTimeoutUs)) {
@@ -393,18 +413,93 @@ void Host::Write(std::vector<license::RowChange> changes, license::LogPosition a
 }
 
 void Host::Sync() {
+  disk_.DoOnLedger([this](server::LedgerDisk& disk) {
+    const auto position = disk.Sync();
+    if (position.ok()) {
+      Post([this, position = *position] { node_->OnLedgerSynced(position); });
+    }
+    return position.status();
+  });
 }
 
-void Host::ReadSnapshot(uint64_t, std::string, size_t) {
+void Host::ReadSnapshot(uint64_t view, std::string after, size_t bytes_max) {
+  const size_t bytes = std::min(bytes_max, cluster_->plan().chunk_bytes);
+  disk_.DoOnLedger([this, view, after = std::move(after), bytes](server::LedgerDisk& disk) {
+    auto rows = disk.ReadSnapshot(view, after, bytes);
+    const absl::Status status = rows.status();
+    if (status.ok()) {
+      Post([this, rows = *std::move(rows)]() mutable { node_->OnSnapshotRead(std::move(rows)); });
+    }
+    return status;
+  });
 }
 
-void Host::CloseSnapshot(uint64_t) {
+void Host::CloseSnapshot(uint64_t view) {
+  disk_.DoOnLedger([view](server::LedgerDisk& disk) {
+    disk.CloseSnapshot(view);
+    return absl::OkStatus();
+  });
 }
 
-void Host::StageRows(bool, std::vector<license::RowChange>, std::optional<license::LogPosition>) {
+void Host::StageRows(bool first, std::vector<license::RowChange> rows,
+                     std::optional<license::LogPosition> complete) {
+  disk_.DoOnLedger([this, first, rows = std::move(rows), complete](server::LedgerDisk& disk) {
+    auto ledger = disk.StageRows(first, rows, complete);
+    const absl::Status status = ledger.status();
+    if (status.ok()) {
+      Post([this, ledger = *std::move(ledger)]() mutable { node_->OnStaged(std::move(ledger)); });
+    }
+    return status;
+  });
 }
 
 void Host::AdoptStaged() {
+  disk_.DoOnLedger([this](server::LedgerDisk& disk) {
+    const absl::Status status = disk.AdoptStaged();
+    if (status.ok()) Post([this] { node_->OnLedgerWritten(); });
+    return status;
+  });
+}
+
+// A call of its own, on a connection of its own: it fails where a stream would stall.
+void Host::Fetch(quorum::Slot from, v1::SnapshotRequest request) {
+  const int peer = quorum::ToInt(from);
+  auto over = std::make_shared<bool>(false);
+  const auto fail = [this, from, over, epoch = epoch_](int64_t after_us) {
+    world_->After(after_us, [this, from, over, epoch] {
+      if (epoch != epoch_ || std::exchange(*over, true)) return;
+      Post([this, from] { node_->OnSnapshotFailed(from); });
+    });
+  };
+  const auto arrive = [this, from, peer, over, epoch = epoch_](v1::SnapshotChunk chunk) {
+    if (cluster_->network().IsCut(peer, slot_)) return;
+    if (chunk.rows_size() > 0 && world_->rng.PerMillion(cluster_->plan().spoil_ppm)) {
+      world_->counters.Count(Branch::kChunkSpoiled);
+      chunk.mutable_rows(0)->mutable_value()->append("x");
+    }
+    world_->After(cluster_->network().Latency(peer, slot_),
+                  [this, from, over, epoch, chunk = std::move(chunk)]() mutable {
+                    if (epoch != epoch_ || std::exchange(*over, true)) return;
+                    world_->counters.Count(Branch::kSnapshotChunk);
+                    Post([this, from, chunk = std::move(chunk)]() mutable {
+                      node_->OnSnapshotChunk(from, std::move(chunk));
+                    });
+                  });
+  };
+  fail(kCallTimeoutUs);
+  world_->After(cluster_->network().Latency(slot_, peer),
+                [this, peer, fail, arrive, request = std::move(request)]() mutable {
+                  Host* other = &cluster_->host(peer);
+                  if (!cluster_->network().Reachable(slot_, peer)) return;
+                  if (!other->running()) return fail(1 * kMs);
+                  other->Post([other, arrive, request = std::move(request)] {
+                    other->node_->OnSnapshotRequest(request, arrive);
+                  });
+                });
+}
+
+int64_t Host::FreeBytes() {
+  return disk_.files().free_bytes().value_or(int64_t{1} << 40);
 }
 
 void Host::Store(const storage::Identity& identity) {

@@ -30,6 +30,8 @@ class Host final : public server::Clock,
                    public server::LogWriter,
                    public server::LedgerWriter,
                    public server::IdentityWriter,
+                   public server::DiskSpace,
+                   public server::SnapshotTransport,
                    public server::Logger {
  public:
   Host(Cluster* cluster, int slot);
@@ -58,7 +60,8 @@ class Host final : public server::Clock,
   bool out() const { return !refusal_.empty(); }
   // Its log was damaged since it was last found whole.
   bool damaged() const { return damaged_; }
-  void set_damaged(bool damaged) { damaged_ = damaged; }
+  bool ever_damaged() const { return ever_damaged_; }
+  void set_damaged() { damaged_ = ever_damaged_ = true; }
   void set_turn_extra_us(int64_t us) { turn_extra_us_ = us; }
 
   // An event for the process's loop.
@@ -90,9 +93,20 @@ class Host final : public server::Clock,
   void StageRows(bool first, std::vector<license::RowChange> rows,
                  std::optional<license::LogPosition> complete) override;
   void AdoptStaged() override;
+  void Fetch(quorum::Slot from, v1::SnapshotRequest request) override;
+  int64_t FreeBytes() override;
   void Store(const storage::Identity& identity) override;
   void Begin(const storage::Identity& identity) override;
   void Log(server::LogLevel level, absl::string_view line) override;
+
+  // The disk is replaced by an empty one, and triadd init run on it: a mistake.
+  void WipeAndInit();
+  // Which incarnation of the slot this is, counted.
+  int incarnation() const { return incarnation_; }
+  // The newest command that its program knows.
+  uint32_t version() const { return version_; }
+  void set_version(uint32_t version) { version_ = version; }
+  bool has_clients() const { return !connections_.empty(); }
 
  private:
   // The stream that this node dials to a peer.
@@ -128,6 +142,9 @@ class Host final : public server::Clock,
   std::unique_ptr<server::Node> node_;
   std::string refusal_;
   bool damaged_ = false;
+  bool ever_damaged_ = false;
+  int incarnation_ = 0;
+  uint32_t version_ = 1;
   uint64_t epoch_ = 0;  // of the process
   bool paused_ = false;
   std::optional<int64_t> stop_since_us_;

@@ -15,6 +15,10 @@ Plan Plan::Draw(uint64_t seed) {
   plan.sync_high_us = plan.sync_low_us + rng.Skewed(50, 60'000);
   plan.turn_high_us = rng.Skewed(20, 5'000);
   plan.segment_bytes = static_cast<uint64_t>(16 << rng.Below(3)) << 10;
+  plan.log_keep_entries = static_cast<uint64_t>(rng.Skewed(5, 2'000));
+  plan.log_keep_bytes = static_cast<uint64_t>(rng.Skewed(2'000, 1 << 20));
+  plan.chunk_bytes = static_cast<size_t>(rng.Skewed(100, 20'000));
+  plan.version = rng.Permille(300) ? 1 : 2;
   plan.ttl_ms = static_cast<uint32_t>(rng.Between(2'000, 8'000));
   plan.reset_grace_ms = static_cast<uint32_t>(rng.Between(800, 2'000));
   plan.sessions_max = static_cast<size_t>(rng.Between(4, 12));
@@ -26,6 +30,7 @@ Plan Plan::Draw(uint64_t seed) {
   plan.check_signatures = rng.Permille(200);
   plan.read_us = rng.Permille(500) ? rng.Skewed(20'000, 1'000'000) : 0;
   plan.nodes = rng.Permille(50) ? 1 : 3;
+  if (rng.Permille(400)) plan.rates.install_us = rng.Between(1 * kSecond, 20 * kSecond);
   plan.calm = rng.Permille(200);
   if (plan.calm) {
     plan.kill_permille = 0;
@@ -50,6 +55,8 @@ Plan Plan::Draw(uint64_t seed) {
   plan.rates.stop_us = maybe(2 * kSecond, 15 * kSecond);
   plan.rates.transfer_us = maybe(500 * kMs, 10 * kSecond);
   plan.rates.client_pause_us = maybe(1 * kSecond, 10 * kSecond);
+  if (plan.version == 1) plan.rates.upgrade_us = rng.Between(2 * kSecond, 15 * kSecond);
+  if (rng.Permille(300)) plan.spoil_ppm = static_cast<uint64_t>(rng.Skewed(0, 200'000));
   plan.rates.damage_us = maybe(3 * kSecond, 20 * kSecond);
   if (plan.rates.clock_us > 0) plan.drift_ppm = rng.Between(10, 20'000);
   if (rng.Permille(250)) {
@@ -73,7 +80,9 @@ std::string Plan::Describe() const {
       mean("disk_error", rates.disk_error_us), mean("disk_full", rates.disk_full_us),
       mean("clock", rates.clock_us), mean("slow", rates.slow_us), mean("stop", rates.stop_us),
       mean("transfer", rates.transfer_us), mean("client_pause", rates.client_pause_us),
-      mean("damage", rates.damage_us), mean("read", read_us),
+      mean("damage", rates.damage_us), mean("install", rates.install_us),
+      mean("upgrade", rates.upgrade_us), " keep/", log_keep_entries, "/", log_keep_bytes,
+      mean("read", read_us),
       lost_ppm + twice_ppm + late_ppm == 0
           ? ""
           : absl::StrCat(" raw ", lost_ppm, "/", twice_ppm, "/", late_ppm, " ppm"));

@@ -26,7 +26,9 @@ struct FaultRates {
   int64_t stop_us = 0;
   int64_t transfer_us = 0;
   int64_t client_pause_us = 0;
-  int64_t damage_us = 0;  // of a disk: bits, sectors, the ledger, all of it
+  int64_t upgrade_us = 0;  // a node is stopped and started with the newest program
+  int64_t install_us = 0;  // the licenses change
+  int64_t damage_us = 0;   // of a disk: bits, sectors, the ledger, all of it
 };
 
 struct Plan {
@@ -52,6 +54,13 @@ struct Plan {
   int64_t turn_high_us = 100;
   int64_t drift_ppm = 0;  // the most that a clock runs wrong
 
+  // Of the log behind what is applied; small, so that it is compacted and snapshots are fetched.
+  uint64_t log_keep_entries = 50;
+  uint64_t log_keep_bytes = 1u << 20;
+  size_t chunk_bytes = 1'000;  // of a snapshot
+  uint64_t spoil_ppm = 0;      // of chunks that arrive changed
+  int64_t disk_floor_bytes = 30'000;
+  uint32_t version = 2;  // of the nodes' programs at first
   uint64_t segment_bytes = 16 << 10;
   uint32_t ttl_ms = 6'000;
   uint32_t reset_grace_ms = 2'000;

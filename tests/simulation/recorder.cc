@@ -104,6 +104,11 @@ void Recorder::OnOutcome(int64_t now_us, Asked& asked, const v1::Outcome& outcom
   asked.answered = true;
 }
 
+void Recorder::OnTotal(int64_t written_us, int64_t applied_us, const std::string& feature,
+                       uint64_t total) {
+  history_.Done(TimeOf(applied_us), history_.SetTotal(TimeOf(written_us), feature, total));
+}
+
 void Recorder::OnEnded(int64_t written_us, int64_t applied_us, const std::string& session) {
   const auto number = sessions_.find(session);
   if (number == sessions_.end()) return;  // never asked for anything

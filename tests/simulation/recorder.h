@@ -26,6 +26,8 @@ class Recorder {
   void OnTold(int64_t now_us, uint64_t process, const v1::ServerMessage& message);
   void OnEnded(int64_t written_us, int64_t applied_us, const std::string& session);
 
+  void OnTotal(int64_t written_us, int64_t applied_us, const std::string& feature, uint64_t total);
+
   const History& history() const { return history_; }
 
  private:
