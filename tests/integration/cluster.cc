@@ -168,7 +168,12 @@ std::vector<std::string> Cluster::Flags(int node) const {
 }
 
 RunResult Cluster::Init(int node, const std::vector<std::string>& more) const {
-  std::vector<std::string> argv = {TRIAD_TRIADD, "init"};
+  return Run("init", node, more);
+}
+
+RunResult Cluster::Run(const std::string& verb, int node,
+                       const std::vector<std::string>& more) const {
+  std::vector<std::string> argv = {TRIAD_TRIADD, verb};
   for (const std::string& flag : Flags(node)) argv.push_back(flag);
   argv.insert(argv.end(), more.begin(), more.end());
   return RunToEnd(argv);

@@ -73,6 +73,8 @@ class Cluster {
   // The flags that the test's options and this harness give it.
   std::vector<std::string> Flags(int node) const;
   RunResult Init(int node, const std::vector<std::string>& more = {}) const;
+  // `triadd VERB`, to its end.
+  RunResult Run(const std::string& verb, int node, const std::vector<std::string>& more = {}) const;
   void StartNode(int node, const std::vector<std::string>& more = {});
   void Kill(int node) { processes_[node].Kill(); }
   void Signal(int node, int signal);  // SIGSTOP and SIGCONT too
