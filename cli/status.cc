@@ -89,6 +89,16 @@ void ListNodes(const std::vector<NodeAnswer>& answers, ClusterView* view) {
   }
 }
 
+// What the leader counts a node as: its own word may be late, or that of an incarnation which was
+// replaced.
+std::string RoleByLeader(const v1::NodeStatus& leader, uint32_t node, const std::string& own) {
+  if (!IsMember(own)) return own;
+  for (const auto& other : leader.nodes()) {
+    if (other.slot() == node && other.member() == "learner") return "learner";
+  }
+  return own;
+}
+
 void DescribeNode(const std::vector<NodeAnswer>& answers, const v1::NodeStatus* leader,
                   uint64_t commit, NodeView* node) {
   const NodeAnswer* answer = AnswerOf(answers, node->node);
@@ -101,6 +111,7 @@ void DescribeNode(const std::vector<NodeAnswer>& answers, const v1::NodeStatus* 
   node->role = status.role();
   // A leader that another has replaced does not know it yet.
   if (node->role == "leader" && leader != nullptr && leader != &status) node->role = "candidate";
+  if (leader != nullptr) node->role = RoleByLeader(*leader, node->node, node->role);
   node->term = status.term();
   node->applied = status.applied();
   node->lag = commit > status.applied() ? commit - status.applied() : 0;

@@ -17,7 +17,7 @@ namespace triad::cli {
 struct NodeView {
   uint32_t node = 0;  // its SERVER line, 1..3
   std::string address;
-  std::string role;   // leader, follower, candidate, learner, forming, down
+  std::string role;   // as NodeStatus.role, or down
   uint64_t term = 0;  // 0: down
   std::optional<uint64_t> applied;
   uint64_t lag = 0;       // entries behind what is committed

@@ -82,6 +82,19 @@ TEST(Status, ANodeThatIsDownIsShownAndNoneCanBeLost) {
   EXPECT_EQ(CheckStatus(view), 1);
 }
 
+TEST(Status, ALearnerIsNoVoterWhateverItSaysOfItself) {
+  NodeAnswer leader = Up(2, "leader", 7, 2);
+  for (auto& node : *leader.status->mutable_nodes()) node.set_member("voter");
+  EXPECT_EQ(MergeStatus({Up(1, "follower", 7, 2), leader, Up(3, "follower", 7, 2)}).CanLose(), 1);
+  EXPECT_EQ(MergeStatus({Up(1, "follower", 7, 2), leader, Up(3, "learner", 7, 2)}).Verdict(),
+            "cannot lose any: node 3 (27003@127.0.0.3) is learner");
+  leader.status->mutable_nodes(2)->set_member("learner");
+  EXPECT_EQ(MergeStatus({Up(1, "follower", 7, 2), leader, Up(3, "follower", 7, 2)}).Verdict(),
+            "cannot lose any: node 3 (27003@127.0.0.3) is learner");
+  EXPECT_EQ(MergeStatus({Up(1, "follower", 7, 2), leader, Up(3, "quarantine", 7, 0)}).Verdict(),
+            "cannot lose any: node 3 (27003@127.0.0.3) is quarantine");
+}
+
 TEST(Status, WithoutQuorumItSaysWhatIsMissing) {
   NodeAnswer alone = Up(1, "candidate", 8, 0);
   alone.status->set_waiting_for(
