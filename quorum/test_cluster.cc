@@ -16,9 +16,25 @@ constexpr uint64_t kStuckTicks = 30;
 // Walking through a whole log after every event would be most of the work.
 constexpr uint64_t kEventsPerWalk = 256;
 
-std::string Name(const Message& message) {
+}  // namespace
+
+std::string DescribeEntries(const std::vector<Entry>& entries) {
+  constexpr size_t kShown = 4;
+  std::string text;
+  for (const Entry& entry : entries) {
+    if (entries.size() > kShown) break;
+    absl::StrAppend(&text, entry.kind == EntryKind::kMembers ? " M" : " ", entry.index.value(), "/",
+                    entry.term.value());
+  }
+  if (entries.size() > kShown) {
+    absl::StrAppend(&text, " ", entries.front().index.value(), "..", entries.back().index.value());
+  }
+  return entries.empty() ? "" : absl::StrCat(" [", text.substr(1), "]");
+}
+
+std::string Describe(const Message& message) {
   const std::string head =
-      absl::StrCat(ToInt(message.from), "->", ToInt(message.to), " t", message.term.value(), " ");
+      absl::StrCat(ToInt(message.from), ">", ToInt(message.to), " t", message.term.value(), " ");
   if (const auto* body = std::get_if<VoteRequest>(&message.body)) {
     return absl::StrCat(head, body->pre_vote ? "pre-vote?" : "vote?",
                         body->leadership_transfer ? " transfer" : "", " last ",
@@ -28,19 +44,22 @@ std::string Name(const Message& message) {
     return absl::StrCat(head, body->pre_vote ? "pre-vote " : "vote ", body->granted ? "yes" : "no");
   }
   if (const auto* body = std::get_if<AppendRequest>(&message.body)) {
-    return absl::StrCat(head, "append prev ", body->prev_index.value(), "/",
-                        body->prev_term.value(), " +", body->entries.size(), " commit ",
-                        body->commit.value(), " round ", body->round.value());
+    const std::string start =
+        body->log_start == Index() ? "" : absl::StrCat(" start ", body->log_start.value());
+    return absl::StrCat(head, "append behind ", body->prev_index.value(), "/",
+                        body->prev_term.value(), DescribeEntries(body->entries), " commit ",
+                        body->commit.value(), start, " r", body->round.value());
   }
   if (const auto* body = std::get_if<AppendResponse>(&message.body)) {
-    return absl::StrCat(head, body->accepted ? "ack " : "nack ", body->match.value(), " hint ",
-                        body->hint_index.value(), "/", body->hint_term.value(), " round ",
-                        body->round.value());
+    if (body->accepted) {
+      return absl::StrCat(head, "has ", body->match.value(), " r", body->round.value());
+    }
+    if (body->round == Round()) return absl::StrCat(head, "says its term");
+    return absl::StrCat(head, "lacks ", body->match.value(), " try ", body->hint_index.value(), "/",
+                        body->hint_term.value(), " r", body->round.value());
   }
-  return absl::StrCat(head, "timeout-now");
+  return absl::StrCat(head, "stand now");
 }
-
-}  // namespace
 
 TestCluster::TestCluster(uint64_t seed, size_t nodes, Faults faults)
     : random_(seed), faults_(faults), checker_(MakeMembers(nodes)), nodes_(nodes) {
@@ -128,7 +147,7 @@ void TestCluster::Handle(Event event) {
       Schedule(node.tick_interval, std::move(event));
       break;
     case What::kDeliver:
-      if (keep_trace_) Note(absl::StrCat("deliver ", Name(event.message)));
+      if (keep_trace_) Note(absl::StrCat("deliver ", Describe(event.message)));
       node.core->Step(std::move(event.message));
       break;
     case What::kLinkDown:
@@ -272,11 +291,17 @@ void TestCluster::FinishSync(Node& node) {
 
 void TestCluster::Store(Node& node, const Write& write, size_t parts) {
   TestDisk& disk = node.disk;
-  if (write.hard_state.has_value() && parts-- > 0) {
+  const auto next = [&parts] { return parts > 0 && parts-- > 0; };
+  if (write.hard_state.has_value()) {
+    if (!next()) return;
     checker_.OnDurable(disk.hard_state, *write.hard_state);
     disk.hard_state = *write.hard_state;
   }
-  if (write.start.has_value() && parts-- > 0) Begin(disk, *write.start);
+  if (write.start.has_value()) {
+    if (!next()) return;
+    if (write.start->index < disk.snapshot_index) checker_.Fail("a log's start went back");
+    disk.Begin(*write.start);
+  }
   if (write.entries.empty() || parts == 0) return;
   const Index first = write.entries.front().index;
   if (first <= disk.snapshot_index || first > disk.last_index() + 1) {
@@ -286,7 +311,7 @@ void TestCluster::Store(Node& node, const Write& write, size_t parts) {
   if (first <= disk.last_index()) ++coverage_.truncations;
   disk.entries.resize(first - disk.snapshot_index - 1);
   for (const Entry& entry : write.entries) {
-    if (parts-- == 0) return;
+    if (!next()) return;
     checker_.OnStored(entry, disk.entries.empty() ? disk.snapshot_term : disk.entries.back().term,
                       disk.incarnation);
     disk.entries.push_back(entry);
@@ -306,7 +331,7 @@ void TestCluster::Send(const Message& message) {
   const std::string& listener = At(message.to).disk.incarnation;
   const bool lost = cut_until_[from][to] > now_ || random_.Permille(faults_.drop) ||
                     !Knows(At(message.from), message.to, listener);
-  if (keep_trace_) Note(absl::StrCat(lost ? "  LOST " : "  send ", Name(message)));
+  if (keep_trace_) Note(absl::StrCat(lost ? "  LOST " : "  send ", Describe(message)));
   if (lost) return;
   const int copies = random_.Permille(faults_.twice) ? 2 : 1;
   for (int i = 0; i < copies; ++i) {

@@ -23,6 +23,10 @@
 
 namespace triad::quorum {
 
+// In words, for traces.
+std::string Describe(const Message& message);
+std::string DescribeEntries(const std::vector<Entry>& entries);
+
 // SplitMix64: the same numbers on every compiler.
 class TestRandom {
  public:
@@ -108,6 +112,8 @@ struct TestDisk {
   const Entry& At(Index index) const { return entries[index - snapshot_index - 1]; }
   // True for a compacted one as well: it was committed.
   bool Holds(Index index, Term term) const;
+  // What storage does with Ready::start.
+  void Begin(LogStart start);
 };
 
 // What must hold, written down without a look into the cores.
@@ -258,7 +264,6 @@ class TestCluster {
   void Propose(Node& leader, const Members& members, uint64_t* counter);
   bool Knows(const Node& node, Slot other, const std::string& incarnation) const;
   Recovered Recover(Node& node);
-  void Begin(TestDisk& disk, LogStart start);
   void AfterInput(Node& node);
   void Drain(Node& node);
   void Act(Node& node, Ready ready);

@@ -101,6 +101,14 @@ bool TestDisk::Holds(Index index, Term term) const {
   return index <= last_index() && At(index).term == term;
 }
 
+void TestDisk::Begin(LogStart start) {
+  const bool held = start.index <= last_index() && Holds(start.index, start.term);
+  const size_t gone = held ? start.index - snapshot_index : entries.size();
+  entries.erase(entries.begin(), entries.begin() + static_cast<ptrdiff_t>(gone));
+  snapshot_index = start.index;
+  snapshot_term = start.term;
+}
+
 void Checker::Fail(std::string what) {
   if (failure_.empty()) failure_ = std::move(what);
 }

@@ -84,15 +84,6 @@ void TestCluster::Adopt(Node& node) {
   node.disk.staged.reset();
 }
 
-void TestCluster::Begin(TestDisk& disk, LogStart start) {
-  if (start.index < disk.snapshot_index) return checker_.Fail("a log's start went back");
-  const bool held = start.index <= disk.last_index() && disk.Holds(start.index, start.term);
-  const size_t gone = held ? start.index - disk.snapshot_index : disk.entries.size();
-  disk.entries.erase(disk.entries.begin(), disk.entries.begin() + static_cast<ptrdiff_t>(gone));
-  disk.snapshot_index = start.index;
-  disk.snapshot_term = start.term;
-}
-
 // What a start finds (spec of server/data_directory).
 Recovered TestCluster::Recover(Node& node) {
   TestDisk& disk = node.disk;
