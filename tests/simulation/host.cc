@@ -135,7 +135,6 @@ void Host::MakeNode(server::OpenedData opened) {
   config.log_keep_entries = plan.log_keep_entries;
   config.log_keep_bytes = plan.log_keep_bytes;
   config.disk_floor_bytes = plan.disk_floor_bytes;
-  membership.version = version_;
   config.desk = {static_cast<uint32_t>(slot_), plan.ttl_ms, plan.reset_grace_ms};
   config.own_files = cluster_->files();
   config.own_files.set_from_node(static_cast<uint32_t>(slot_));
