@@ -173,7 +173,12 @@ absl::Status Daemon::ChooseServers(const Site& site) {
   host_id_ = host_id.ok() ? line.host_id.ToString() : ShownHostId(machine);
   if (!host_id.ok()) {
     // One that came back, or wants to, may do so on other hardware: the others record a waiver.
-    if (opened_.damage || !HasComeBack(opened_.identity)) return host_id;
+    if (opened_.damage) {
+      return absl::FailedPreconditionError(absl::StrCat("the log is damaged: ", *opened_.damage,
+                                                        "; and ", std::string(host_id.message()),
+                                                        ": run triadd rejoin"));
+    }
+    if (!HasComeBack(opened_.identity)) return host_id;
     warnings_.push_back(
         absl::StrCat(std::string(host_id.message()), "; serving on a waiver, which is recorded"));
   }

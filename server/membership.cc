@@ -283,6 +283,11 @@ std::string Membership::Judge(const v1::Hello& hello) {
   std::string refusal = JudgeSelf(hello);
   if (refusal.empty()) refusal = JudgeByStanding(hello);
   Note(&refused_, caller, refusal);
+  if (hello.rejoin() && refusal == WaitsText(slot)) {
+    waits_.insert(caller);
+  } else {
+    waits_.erase(caller);
+  }
   return refusal;
 }
 

@@ -33,6 +33,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -101,6 +102,8 @@ class Membership {
   const std::optional<std::string>& fatal() const { return fatal_; }
   // Why a peer and this node do not talk, by slot; for status and logs.
   const std::map<quorum::Slot, std::string>& refusals() const { return refusals_; }
+  // That refusal is no fault: one of the two waits to be let in, and will be.
+  bool IsWait(quorum::Slot slot) const { return identity_.rejoining || waits_.contains(slot); }
   // Slots not yet heard of, before birth.
   std::vector<quorum::Slot> unmet() const;
 
@@ -138,6 +141,7 @@ class Membership {
   std::optional<std::string> fatal_;
   // Whom this node refuses, who refuses it, and both together: what they say of it comes first.
   std::map<quorum::Slot, std::string> refused_;
+  std::set<quorum::Slot> waits_;
   std::map<quorum::Slot, std::string> refused_by_;
   std::map<quorum::Slot, std::string> refusals_;
 };

@@ -41,7 +41,8 @@ void Node::AfterHello() {
 
 void Node::TellRefusals() {
   for (const auto& [slot, reason] : membership_.refusals()) {
-    if (told_refusals_[slot] != reason && !membership_.fatal()) Log(LogLevel::kError, reason);
+    if (told_refusals_[slot] == reason || membership_.fatal()) continue;
+    Log(membership_.IsWait(slot) ? LogLevel::kNotice : LogLevel::kError, reason);
   }
   told_refusals_ = membership_.refusals();
 }

@@ -56,8 +56,11 @@ const Replacement::Newcomer* Replacement::Asking(Slot slot, const View& view,
 
 std::string Replacement::WaitsFor(Slot slot, const View& view, int64_t now_ms) const {
   const int number = ToInt(slot);
-  const Newcomer* newcomer = Asking(slot, view, now_ms);
-  if (newcomer == nullptr) return absl::StrCat("node ", number, " has not asked lately");
+  if (Asking(slot, view, now_ms) == nullptr) {
+    return newcomers_.contains(slot) && now_ms - newcomers_.at(slot).asked_ms <= kNewcomerAsksMs
+               ? absl::StrCat("node ", number, " is being let in")
+               : absl::StrCat("node ", number, " has not asked lately");
+  }
   if (!view.leads_confirmed) {
     return absl::StrCat("node ", number, " waits to be let in by the leader");
   }

@@ -80,6 +80,7 @@ TEST_F(ReplacementTest, ANewcomerBecomesALearnerAndThenAVoter) {
   EXPECT_EQ(Next(), "1a 2b 3x?");
   Do();
   EXPECT_EQ(Next(), "") << "it has nothing yet";
+  EXPECT_EQ(replacement_.WaitsFor(Slot::k3, view_, now_ms_), "node 3 is being let in");
   caught_up_.insert(Slot::k3);
   EXPECT_EQ(Next(), "1a 2b 3x");
   Do();
