@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
@@ -106,15 +105,6 @@ class Return : public Repair {
              status->nodes(node - 1).member() == "voter";
     });
   }
-  void Damage(int node) {
-    // In the middle of what was synced: behind the first records of a segment (storage/FORMAT.md).
-    for (const auto& file : std::filesystem::directory_iterator(cluster_.Directory(node))) {
-      if (file.path().extension() != ".seg") continue;
-      std::fstream bytes(file.path(), std::ios::in | std::ios::out | std::ios::binary);
-      bytes.seekp(12'288 + 700);
-      bytes.write("damage", 6);
-    }
-  }
 };
 
 TEST_F(Return, AWipedNodeRejoinsAndTheClusterAgainSurvivesTheLossOfAnother) {
@@ -140,58 +130,6 @@ TEST_F(Return, AWipedNodeRejoinsAndTheClusterAgainSurvivesTheLossOfAnother) {
   cluster_.Kill(leader);
   ASSERT_NE(cluster_.WaitForLeader(), 0);
   EXPECT_EQ(cluster_.Used("tserver_sdn"), 3u);
-  EXPECT_TRUE(held->CheckIn().ok());
-}
-
-TEST_F(Return, ADamagedLogIsRepairedByItself) {
-  ASSERT_TRUE(cluster_.Start());
-  Work();
-  const int leader = cluster_.WaitForLeader();
-  const auto [node, other] = cluster_.Others(leader);
-  cluster_.Kill(node);
-  Damage(node);
-  cluster_.StartNode(node);
-  ASSERT_TRUE(cluster_.WaitForLog(node, "damage"));
-  ASSERT_TRUE(IsVoter(node));
-  EXPECT_TRUE(std::filesystem::exists(cluster_.Directory(node) + "/damaged-1"));
-  EXPECT_TRUE(cluster_.WaitForAgreement());
-}
-
-TEST_F(Return, OneNodeThatIsLeftRecoversAndTheOthersRejoin) {
-  ASSERT_TRUE(cluster_.Start());
-  auto client = Client::Open(OptionsFor(cluster_.path(), "holder"));
-  ASSERT_TRUE(client) << client.status().ToString();
-  auto held = client->Checkout(Want("tserver_sdn", 3));
-  ASSERT_TRUE(held) << held.status().ToString();
-  ASSERT_TRUE(cluster_.WaitForAgreement());
-  const int left = cluster_.WaitForLeader();
-  const auto [first, second] = cluster_.Others(left);
-  for (const int node : {1, 2, 3}) cluster_.Kill(node);
-  for (const int lost : {first, second}) {
-    std::filesystem::remove_all(cluster_.Directory(lost));
-  }
-  EXPECT_NE(RunVerb(left, "recover").exit_status, 0)
-      << "it says what may be lost, and does nothing";
-  const RunResult recovered = RunVerb(left, "recover", {"--accept-loss"});
-  ASSERT_EQ(recovered.exit_status, 0) << recovered.output;
-  cluster_.StartNode(left);
-  ASSERT_TRUE(WaitFor([&] { return cluster_.Leader() == left; }));
-  EXPECT_EQ(cluster_.Used("tserver_sdn"), 3u) << "what is known to be out stays out";
-  // Nothing new for one time to live; who holds something goes on.
-  auto visitor = Client::Open(OptionsFor(cluster_.path(), "visitor"));
-  ASSERT_TRUE(visitor) << visitor.status().ToString();
-  auto refused = visitor->Checkout(Want("tserver_sdn"));
-  EXPECT_FALSE(refused);
-  EXPECT_TRUE(WaitFor([&] { return held->state() == LicenseState::kHeld; }));
-  for (const int lost : {first, second}) {
-    const RunResult rejoined = RunVerb(lost, "rejoin");
-    ASSERT_EQ(rejoined.exit_status, 0) << rejoined.output;
-    cluster_.StartNode(lost);
-    ASSERT_TRUE(IsVoter(lost));
-  }
-  ASSERT_TRUE(cluster_.WaitForAgreement());
-  cluster_.Kill(left);
-  ASSERT_NE(cluster_.WaitForLeader(), 0);
   EXPECT_TRUE(held->CheckIn().ok());
 }
 
