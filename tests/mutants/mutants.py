@@ -342,7 +342,7 @@ def run_clean(tree: Tree, mutants: list[Mutant]) -> None:
     print(f"without a mutant: {len(budgets)} checks are clean", flush=True)
 
 
-def run(names: list[str], build: Path, through: list[str], simulated_seeds: int | None) -> int:
+def run(names: list[str], build: Path, through: list[str], simulated_seeds: int | None, skip_clean: bool) -> int:
     table = read_table()
     chosen = [find(table, name) for name in names] if names else table
     for mutant in chosen if simulated_seeds else []:
@@ -352,7 +352,8 @@ def run(names: list[str], build: Path, through: list[str], simulated_seeds: int 
     applying = [mutant for mutant in chosen if not mutant.reason]
     tree = Tree(build, through)
     tree.configure(NONE)
-    run_clean(tree, applying)
+    if not skip_clean:
+        run_clean(tree, applying)
     failed = []
     logs = build / "logs"
     logs.mkdir(exist_ok=True)
@@ -396,6 +397,7 @@ def main() -> int:
     runs = verbs.add_parser("run")
     runs.add_argument("--build", type=Path, default=ROOT / "build" / "mutants")
     runs.add_argument("--sim", type=int, metavar="K", help="not by their own checks, but by K seeds of the simulator")
+    runs.add_argument("--skip-clean", action="store_true", help="take it as known that the checks are clean")
     runs.add_argument("--through", type=shlex.split, default=[], help="run builds and checks through this command")
     runs.add_argument("names", nargs="*")
     applies = verbs.add_parser("apply")
@@ -411,7 +413,8 @@ def main() -> int:
             wrong = complaints(read_table())
             print("\n".join(wrong), end="\n" if wrong else "")
             return 1 if wrong else 0
-        return run(arguments.names, arguments.build.resolve(), arguments.through, arguments.sim)
+        return run(arguments.names, arguments.build.resolve(), arguments.through, arguments.sim,
+                   arguments.skip_clean)
     except Wrong as wrong:
         print(wrong, file=sys.stderr)
         return 2
