@@ -196,6 +196,40 @@ TEST_F(NodeTest, AClosedConnectionFreesAfterTheGraceUnlessTheSessionIsAttachedAg
             nullptr);
 }
 
+TEST_F(NodeTest, AConnectionThatTheNodeItselfCutsDoesNotStartTheShortGrace) {
+  world_.Open(follower_, 5, "slow");
+  world_.Open(follower_, 6, "gone");
+  world_.node(follower_).OnClientClosed(5, /*cut_here=*/true);
+  world_.node(follower_).OnClientClosed(6, /*cut_here=*/false);
+  world_.Advance(World::kGraceMs + 1'000);
+  const license::Ledger& ledger = world_.node(leader_).ledger();
+  EXPECT_NE(ledger.FindSession(license::testing::SessionNamed("slow")), nullptr);
+  EXPECT_EQ(ledger.FindSession(license::testing::SessionNamed("gone")), nullptr);
+}
+
+// It heard of nobody meanwhile, so it may not judge who was silent.
+TEST_F(NodeTest, ALeaderThatStoodStillEndsNoSession) {
+  world_.Open(follower_, 5, "app");
+  world_.StandStill(leader_, World::kTtlMs + 1'000);
+  world_.Advance(1'000);
+  EXPECT_NE(world_.node(follower_).ledger().FindSession(license::testing::SessionNamed("app")),
+            nullptr);
+}
+
+TEST_F(NodeTest, ANodeJudgesTheInstalledSetByItsOwnKeysNeverAndCountsAsTheOthersDo) {
+  world_.Open(leader_, 5, "app");
+  const uint64_t id = world_.Checkout(leader_, 5, "app", 1);
+  ASSERT_TRUE(world_.Until([&] { return Granted(leader_, 5, id); }));
+  v1::InstallLicenses other = license::testing::SetOf("FEATURE f acme 1.0 permanent 2\n", 0);
+  other.mutable_vendor_keys(0)->mutable_public_key()->front() ^= 1;
+  world_.host(follower_).own_files = other;
+  world_.Kill(follower_);  // and applies everything anew
+  world_.Boot(follower_);
+  world_.Advance(3'000);
+  EXPECT_EQ(world_.CheckoutsAt(follower_), 1u);
+  EXPECT_EQ(world_.node(follower_).ledger().Digest(), world_.node(leader_).ledger().Digest());
+}
+
 TEST_F(NodeTest, ANewLeaderGivesEverySessionItsFullTimeToLive) {
   world_.Open(follower_, 5, "app");
   world_.Checkout(follower_, 5, "app", 1);

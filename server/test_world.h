@@ -75,6 +75,7 @@ class World {
     // What the node is started with.
     uint32_t version = license::kCommandVersion;
     uint64_t log_keep_entries = kLogKeepEntries;
+    std::optional<v1::InstallLicenses> own_files;  // others than the other nodes'
     std::unique_ptr<Node> node;
     std::map<ConnectionId, std::vector<v1::ServerMessage>> told;
     std::vector<std::string> lines;
@@ -229,7 +230,7 @@ class World {
     membership.license_hash = "h";
     config.self = static_cast<quorum::Slot>(k);
     config.desk = {static_cast<uint32_t>(k), kTtlMs, kGraceMs};
-    config.own_files = files_;
+    config.own_files = host.own_files.value_or(files_);
     config.version = host.version;
     config.log_keep_entries = host.log_keep_entries;
     quorum::Recovered recovered;
