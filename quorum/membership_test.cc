@@ -59,6 +59,8 @@ TEST(Membership, TheNextChangeWaitsForTheOneBefore) {
   TestNode node = MakeLeader();
   ASSERT_TRUE(node->ProposeMembers(EncodeMembers(Renewed(false))).ok());
   node.Settle();
+  node.Ack(Slot::k3, 2, 2);
+  ASSERT_TRUE(node->CaughtUp(Slot::k3)) << "that is not what it waits for";
   EXPECT_TRUE(Has(node->ProposeMembers(EncodeMembers(Renewed(true))).status(),
                   absl::StatusCode::kFailedPrecondition))
       << "C1 and C3 have majorities without a common node";

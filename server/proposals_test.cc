@@ -104,6 +104,19 @@ TEST_F(ProposalsTest, AnAnswerForAnIndexThatIsAppliedAlreadyMeansSendAgain) {
   EXPECT_EQ(recorder_.sent.size(), 2u);
 }
 
+TEST_F(ProposalsTest, WhatALedgerHasJumpedOverIsSentAgain) {
+  Submit(1);
+  Submit(2);
+  Relay();
+  proposals_.OnRelayAnswer(Slot::k1, AnswerTo(0, 3, {10, 11}), Index(9), now_);
+  proposals_.OnJump(Index(10));
+  Relay();
+  ASSERT_EQ(recorder_.sent.size(), 2u);
+  ASSERT_EQ(recorder_.sent[1].second.relay().commands_size(), 1);
+  EXPECT_EQ(recorder_.sent[1].second.relay().commands(0).request().seq(), 1u);
+  EXPECT_TRUE(recorder_.failures.empty());
+}
+
 TEST_F(ProposalsTest, ARefusedOrUnansweredOrOrphanedBatchIsSentAgain) {
   Submit(1);
   Relay();

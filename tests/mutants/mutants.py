@@ -75,6 +75,9 @@ class Mutant:
     def program(self) -> str:
         return SIMULATOR_PROGRAM if self.check[0] == SIMULATOR else self.check[0]
 
+    def headers(self) -> set[str]:
+        return {change.path for change in self.changes if change.path.endswith(".h")}
+
     def title(self) -> str:
         return f"{self.number} {self.name}"
 
@@ -227,7 +230,7 @@ class Tree:
 
     def forget_headers(self, mutant: Mutant) -> None:
         """A mutated header comes before the one that the objects were made from: what read that is made anew."""
-        headers = {change.path for change in mutant.changes if change.path.endswith(".h")}
+        headers = mutant.headers()
         if not headers:
             return
         deps = subprocess.run(["ninja", "-C", str(self.build), "-t", "deps"], capture_output=True, text=True).stdout
@@ -236,10 +239,12 @@ class Tree:
             if lines and any(line.strip().endswith(f"/{header}") for line in lines[1:] for header in headers):
                 (self.build / lines[0].split(":")[0]).unlink(missing_ok=True)
 
-    def compile(self, programs: list[str]) -> str:
-        """"" or what the compiler says."""
+    def compile(self, programs: list[str], cached: bool = True) -> str:
+        """"" or what the compiler says. Not `cached` when a header is mutated: ccache does not see that there is a new
+        file in front of one that it knows."""
+        environment = os.environ | ({} if cached else {"CCACHE_DISABLE": "1"})
         done = subprocess.run(self.through + ["ninja", "-C", str(self.build), *programs],
-                              capture_output=True, text=True)
+                              capture_output=True, text=True, env=environment)
         return "" if done.returncode == 0 else done.stdout[-3000:] + done.stderr
 
     def take(self, program: str, name: str) -> Path:
@@ -371,7 +376,7 @@ def run(names: list[str], build: Path, through: list[str], simulated_seeds: int 
         for mutant in sorted(applying, key=lambda each: each.changes[0].path):
             tree.configure(mutant.name)
             tree.forget_headers(mutant)
-            if said := tree.compile([mutant.program]):
+            if said := tree.compile([mutant.program], cached=not mutant.headers()):
                 raise Wrong(f"{mutant.title()} does not build:\n{said}")
             copy = tree.take(mutant.program, mutant.name)
             tree.forget_headers(mutant)
