@@ -37,10 +37,6 @@ void Checks::Fail(std::string what) {
   cluster_->world().Fail(std::move(what));
 }
 
-size_t Checks::Majority() const {
-  return static_cast<size_t>(cluster_->plan().nodes) / 2 + 1;
-}
-
 // --- Nodes
 
 // What is found is what was synced, or that and the whole of what was being written.
@@ -83,10 +79,16 @@ void Checks::OnBoot(Host& host) {
 
 void Checks::OnRefusal(Host& host) {
   if (host.ever_damaged()) {
-    cluster_->world().counters.Count(Branch::kQuarantine);
     return;  // as it must
   }
   Fail(absl::StrCat("node ", host.slot(), " refuses to start: ", host.refusal()));
+}
+
+void Checks::OnDamage(Host& host, const std::string& damage) {
+  cluster_->world().counters.Count(Branch::kQuarantine);
+  if (!host.ever_damaged()) {
+    Fail(absl::StrCat("node ", host.slot(), " finds damage where there is none: ", damage));
+  }
 }
 
 void Checks::OnWiped(Host& host) {
@@ -178,23 +180,41 @@ void Checks::OnApplied(Host& host, uint64_t index) {
   }
 }
 
+// Rules 5 and 9: it is on the disks of a majority of those who vote, under the incarnation that
+// does.
+void Checks::CountHolders(Host& host, const Entry& entry) {
+  const quorum::Members& members = host.node()->core()->members();
+  size_t holders = 0;
+  for (const quorum::Member& member : members.list) {
+    if (!member.voter) continue;
+    Host& holder = cluster_->host(quorum::ToInt(member.slot));
+    const Disk& disk = holder.disk();
+    const bool holds =
+        holder.incarnation_id() == member.incarnation &&
+        (entry.index <= disk.durable().start || disk.durable().TermAt(entry.index) == entry.term);
+    // What was on a disk when it acknowledged may be lost since.
+    if (holds || disk.lost().TermAt(entry.index) == entry.term) ++holders;
+  }
+  if (holders >= members.Majority()) return;
+  Fail(absl::StrCat("rules 5, 9: entry ", entry.index.value(), " is applied on node ", host.slot(),
+                    ", and ", holders, " disks of voters hold it"));
+}
+
+// A node that was damaged and votes again is whole.
+void Checks::OnMembers() {
+  for (const auto& member : ledger_.members().nodes()) {
+    Host& host = cluster_->host(static_cast<int>(member.slot()));
+    if (!member.voter() || member.incarnation() != host.incarnation_id()) continue;
+    if (host.damaged()) cluster_->world().counters.Count(Branch::kPromoted);
+    host.set_whole();
+  }
+}
+
 void Checks::Commit(Host& host, const Entry& entry) {
   World& world = cluster_->world();
   world.Note("commit", host.slot(), static_cast<int64_t>(entry.index.value()),
              static_cast<int64_t>(entry.term.value()));
-  size_t holders = 0;
-  for (int slot = 1; slot <= cluster_->plan().nodes; ++slot) {
-    // What was on a disk when it acknowledged may be lost since.
-    const Disk& disk = cluster_->host(slot).disk();
-    const bool holds = entry.index <= disk.durable().start ||
-                       disk.durable().TermAt(entry.index) == entry.term ||
-                       disk.lost().TermAt(entry.index) == entry.term;
-    if (holds) ++holders;
-  }
-  if (holders < Majority()) {
-    Fail(absl::StrCat("rule 5: entry ", entry.index.value(), " is applied on node ", host.slot(),
-                      ", and ", holders, " disks hold it"));
-  }
+  CountHolders(host, entry);
   if (entry.kind != quorum::EntryKind::kNoop &&
       entry.term < seen_[static_cast<size_t>(host.slot())].term) {
     world.counters.Count(Branch::kCommittedFromOldTerm);
@@ -254,6 +274,7 @@ void Checks::OnEvents(int64_t written_us, const v1::Command& command, const v1::
         break;
     }
   }
+  if (command.has_members()) OnMembers();
   if (command.has_set_cluster_version()) counters.Count(Branch::kVersionRaised);
   if (command.has_expire() && events.empty()) counters.Count(Branch::kExpiryIgnored);
   if (model_.last_was_duplicate()) {

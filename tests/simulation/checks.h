@@ -44,6 +44,8 @@ class Checks {
   void OnProcessEnd(Host& host);
   void OnTurn(Host& host);
   void OnPeerSend(Host& host, int to, const v1::PeerMessage& message);
+  // It may not vote with what it has found.
+  void OnDamage(Host& host, const std::string& damage);
   // Everything on its disk is gone.
   void OnWiped(Host& host);
   void OnLogWrite(Host& host, const std::optional<quorum::LogStart>& start,
@@ -91,7 +93,8 @@ class Checks {
   void CompareDigest(Host& host);
   void OnQuorumSend(Host& host, int to, const v1::QuorumMessage& message);
   void OnVote(Host& host, uint64_t term, int voted_for);
-  size_t Majority() const;
+  void OnMembers();
+  void CountHolders(Host& host, const quorum::Entry& entry);
   void Fail(std::string what);
 
   Cluster* const cluster_;

@@ -115,7 +115,10 @@ bool Cluster::MayDamage(int slot) const {
   for (const auto& node : hosts_) {
     if (node->slot() != slot && (node->damaged() || !node->refusal().empty())) return false;
   }
-  // Before the birth there is nothing to repair it from.
+  // Before the birth there is nothing to repair it from; and all must vote.
+  for (const auto& member : checks_->ledger().members().nodes()) {
+    if (!member.voter()) return false;
+  }
   return checks_->committed() > 0;
 }
 
@@ -153,6 +156,7 @@ void Cluster::Heal() {
     node->disk().files().SetFreeBytes(std::nullopt);
     node->set_turn_extra_us(0);
     node->Resume();
+    if (node->out() && plan_.nodes == 3) node->Rejoin();  // the operator's part
     if (!node->running() && !node->out()) node->Boot();
   }
 }
@@ -162,7 +166,7 @@ void Cluster::LeaveOneOut() {
   // Before its birth a cluster needs all three.
   if (plan_.nodes < 3 || checks_->committed() == 0) return;
   for (const auto& node : hosts_) {
-    if (node->out()) return;  // one is out already
+    if (node->out() || node->damaged()) return;  // one is out already
   }
   Rng& rng = world_.fault_rng;
   const int third = static_cast<int>(1 + rng.Below(3));

@@ -63,6 +63,8 @@ const std::array<BranchName, static_cast<size_t>(Branch::kCount)>& BranchNames()
       {Branch::kLedgerDamaged, "ledger damaged", true},
       {Branch::kWiped, "disk wiped", true},
       {Branch::kQuarantine, "damage found at start", false},
+      {Branch::kLetIn, "let in under a new incarnation", false},
+      {Branch::kPromoted, "learner promoted", false},
       {Branch::kPartialHealed, "progress with one pair cut", false},
       {Branch::kCompaction, "log compacted", false},
       {Branch::kSnapshotChunk, "snapshot chunk fetched", false},

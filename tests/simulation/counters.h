@@ -74,6 +74,8 @@ enum class Branch {
   kLedgerDamaged,
   kWiped,
   kQuarantine,
+  kLetIn,
+  kPromoted,
   kPartialHealed,
   // Snapshots and the cluster's version
   kCompaction,

@@ -52,6 +52,7 @@ void Disk::Start(std::unique_ptr<storage::Log> log, std::unique_ptr<license::Led
   log_ = std::move(log);
   ledger_ = std::make_unique<server::LedgerDisk>(&home_, std::move(store), limits);
   callbacks_ = std::move(callbacks);
+  if (log_ == nullptr) return;  // what is there stays as it is
   issued_ = found;
   durable_ = std::move(found);
   possible_.clear();
@@ -60,7 +61,7 @@ void Disk::Start(std::unique_ptr<storage::Log> log, std::unique_ptr<license::Led
 void Disk::Begin(std::unique_ptr<storage::Log> log, std::unique_ptr<license::LedgerStore> store) {
   log_ = std::move(log);
   ledger_->Begin(std::move(store));
-  lost_ = durable_;
+  if (durable_.last_index() > Index(0)) lost_ = durable_;
   issued_ = LogMirror();
   durable_ = LogMirror();
   possible_.clear();
@@ -72,7 +73,7 @@ void Disk::Wipe() {
     for (const std::string& name : *names) files_.Damage(absl::StrCat("d/", name), std::nullopt);
   }
   home_.Wipe();
-  lost_ = durable_;
+  if (durable_.last_index() > Index(0)) lost_ = durable_;
   durable_ = LogMirror();
   issued_ = LogMirror();
   possible_.clear();

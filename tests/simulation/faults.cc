@@ -177,8 +177,7 @@ void Faults::Wipe() {
   if (!cluster_->MayDamage(host.slot())) return;
   if (host.running()) host.Kill(true);
   world_->counters.Count(Branch::kWiped);
-  host.WipeAndInit();
-  cluster_->checks().OnWiped(host);
+  host.Wipe(rng_->Permille(700));
   cluster_->BootLater(host.slot(), Duration(5 * kMs, 3 * kSecond));
 }
 

@@ -33,11 +33,29 @@ Host::Host(Cluster* cluster, int slot)
       disk_(world_, &cluster->plan()) {
 }
 
-void Host::WipeAndInit() {
-  world_->Note("wiped", slot_);
+void Host::Wipe(bool rejoin) {
+  world_->Note("wiped", slot_, rejoin ? 1 : 0);
   disk_.Wipe();
-  ever_damaged_ = damaged_ = true;
-  Init();
+  set_damaged();
+  came_back_ = true;
+  cluster_->checks().OnWiped(*this);
+  refusal_.clear();
+  rejoin ? Rejoin() : Init();
+}
+
+void Host::Rejoin() {
+  world_->Note("rejoin", slot_);
+  disk_.Wipe();
+  cluster_->checks().OnWiped(*this);
+  refusal_.clear();
+  ++incarnation_;
+  storage::Identity identity;
+  identity.slot = slot_;
+  identity.incarnation = world_->rng.Bytes(16);
+  identity.server_set = std::string(32, 's');
+  identity.rejoining = true;
+  const absl::Status status = storage::WriteIdentity(&disk_.files(), kDir, identity);
+  if (!status.ok()) world_->Fail(absl::StrCat("rejoin: ", std::string(status.message())));
 }
 
 void Host::Init() {
@@ -96,15 +114,19 @@ server::DataPlace Host::Place() {
 absl::StatusOr<server::OpenedData> Host::Open() {
   auto opened = server::OpenData(Place(), this);
   if (!opened.ok()) return opened;
-  // The daemon would go into quarantine; see Node.
-  if (opened->damage) return absl::DataLossError(*opened->damage);
+  if (opened->damage) {
+    world_->trace.Text(world_->now_us(), slot_, *opened->damage);
+    cluster_->checks().OnDamage(*this, *opened->damage);
+    if (cluster_->plan().nodes == 1) return absl::DataLossError(*opened->damage);
+  }
   LogMirror mirror;
   mirror.hard_state = opened->recovered.hard_state;
   mirror.start = opened->recovered.snapshot_index;
   mirror.start_term = opened->recovered.snapshot_term;
   mirror.entries = opened->recovered.entries;
-  cluster_->checks().OnRecovered(*this, mirror);
-  damaged_ = false;  // it was found whole
+  if (opened->log != nullptr) cluster_->checks().OnRecovered(*this, mirror);
+  // Found whole; one that was let in anew is whole when it votes again.
+  if (opened->log != nullptr && !came_back_) damaged_ = false;
   Disk::Callbacks callbacks;
   callbacks.durable = [this](uint64_t id) { Post([this, id] { node_->OnLogDurable(id); }); };
   callbacks.failed = [this](const absl::Status& failure) {
@@ -124,6 +146,8 @@ void Host::MakeNode(server::OpenedData opened) {
   server::Membership::Config membership;
   membership.identity = identity;
   membership.server_set = identity.server_set;
+  if (opened.damage) membership.quarantine_incarnation = world_->rng.Bytes(16);
+  incarnation_id_ = identity.incarnation;
   membership.license_hash = "h";
   server::Node::Config config;
   config.self = ToSlot(slot_);
@@ -234,6 +258,11 @@ void Host::Turn() {
   for (Event& event : batch) event();
   node_->OnTimer();
   node_->Flush();
+  if (die_) {
+    EndProcess(true);
+    cluster_->BootLater(slot_, world_->rng.Between(10 * kMs, 2 * kSecond));
+    return;
+  }
   cluster_->checks().OnTurn(*this);
   if (epoch != epoch_) return;
   if (node_->fatal()) {
@@ -302,6 +331,7 @@ void Host::OnLinkClosed(server::LinkId link) {
 }
 
 void Host::Send(quorum::Slot to, v1::PeerMessage message) {
+  if (die_) return;
   const int peer = quorum::ToInt(to);
   cluster_->checks().OnPeerSend(*this, peer, message);
   auto it = dialled_.find(peer);
@@ -343,6 +373,7 @@ void Host::Transmit(Stream& stream, v1::PeerMessage message, int peer, server::L
 }
 
 void Host::Answer(server::LinkId link, v1::PeerMessage message) {
+  if (die_) return;
   auto it = links_.find(link);
   if (it == links_.end()) return;
   Host* other = &cluster_->host(it->second->endpoint(0));
@@ -399,6 +430,7 @@ std::string Host::Bytes(size_t size) {
 
 void Host::Write(uint64_t write_id, std::optional<quorum::HardState> hard_state,
                  std::optional<quorum::LogStart> start, std::vector<quorum::Entry> entries) {
+  if (die_) return;
   cluster_->checks().OnLogWrite(*this, start, entries);
   disk_.WriteLog({write_id, hard_state, start, std::move(entries)});
 }
@@ -501,16 +533,34 @@ int64_t Host::FreeBytes() {
   return disk_.files().free_bytes().value_or(int64_t{1} << 40);
 }
 
+void Host::MayStopDisk() {
+  if (!cluster_->faults_on() || !world_->fault_rng.Permille(200)) return;
+  storage::TestFileSystem& files = disk_.files();
+  files.StopAt(files.operation_count() + world_->fault_rng.Below(14));
+}
+
+void Host::Die(const absl::Status& status) {
+  world_->trace.Text(world_->now_us(), slot_, status.message());
+  die_ = true;
+}
+
 void Host::Store(const storage::Identity& identity) {
+  MayStopDisk();
   const absl::Status status = storage::WriteIdentity(&disk_.files(), kDir, identity);
-  if (!status.ok()) world_->Fail(absl::StrCat("identity: ", std::string(status.message())));
+  if (!status.ok()) Die(status);
 }
 
 void Host::Begin(const storage::Identity& identity) {
+  MayStopDisk();
+  came_back_ = true;
+  ++incarnation_;
+  incarnation_id_ = identity.incarnation;
+  world_->counters.Count(Branch::kLetIn);
+  cluster_->checks().OnWiped(*this);
   auto opened = server::BeginAnew(Place(), identity, this);
   if (!opened.ok()) {
-    world_->Fail(absl::StrCat("identity: ", std::string(opened.status().message())));
-    return;
+    disk_.Begin(nullptr, nullptr);
+    return Die(opened.status());
   }
   disk_.Begin(std::move(opened->log), std::move(opened->store));
 }

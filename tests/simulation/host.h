@@ -99,10 +99,14 @@ class Host final : public server::Clock,
   void Begin(const storage::Identity& identity) override;
   void Log(server::LogLevel level, absl::string_view line) override;
 
-  // The disk is replaced by an empty one, and triadd init run on it: a mistake.
-  void WipeAndInit();
-  // Which incarnation of the slot this is, counted.
+  // The disk is replaced by an empty one, and triadd rejoin run on it; or triadd init, by mistake.
+  void Wipe(bool rejoin);
+  // triadd rejoin, by an operator who has read why it does not start.
+  void Rejoin();
+  // Which incarnation of the slot this is, counted, and its bytes.
   int incarnation() const { return incarnation_; }
+  const std::string& incarnation_id() const { return incarnation_id_; }
+  void set_whole() { damaged_ = came_back_ = false; }
   // The newest command that its program knows.
   uint32_t version() const { return version_; }
   void set_version(uint32_t version) { version_ = version; }
@@ -131,6 +135,9 @@ class Host final : public server::Clock,
   void ScheduleTurn();
   void Turn();
   void EndProcess(bool power_lost);
+  // Now and then the power fails in the middle of what follows.
+  void MayStopDisk();
+  void Die(const absl::Status& status);
   int64_t TurnLatency();
 
   Cluster* const cluster_;
@@ -143,7 +150,9 @@ class Host final : public server::Clock,
   std::string refusal_;
   bool damaged_ = false;
   bool ever_damaged_ = false;
+  bool came_back_ = false;  // under a new incarnation, and has no vote yet
   int incarnation_ = 0;
+  std::string incarnation_id_;
   uint32_t version_ = 1;
   uint64_t epoch_ = 0;  // of the process
   bool paused_ = false;

@@ -6,7 +6,7 @@
 namespace triad::simulation {
 
 Plan Plan::Draw(uint64_t seed) {
-  Rng rng(seed * 0x9E3779B97F4A7C15u + 0x51A7);
+  Rng rng(Rng(seed ^ 0x51A7).Next());  // neighbours have nothing in common
   Plan plan;
   plan.safety_us = rng.Between(10, 80) * kSecond;
   plan.latency_low_us = rng.Between(20, 300);
