@@ -314,6 +314,10 @@ TEST_F(NodeDiskTest, OneNodeShortOfSpaceIsToldOfTwoStopCheckoutsOnly) {
     EXPECT_THAT(failure.reason(), HasSubstr(absl::StrCat("nodes ", std::min(leader_, follower_),
                                                          " and ", std::max(leader_, follower_))));
   }
+  // What was granted before is answered again, as it was.
+  const uint64_t asked_again = world_.Checkout(follower_, 5, "app", 1);
+  ASSERT_TRUE(world_.Until([&] { return world_.Answer(follower_, 5, asked_again) != nullptr; }));
+  EXPECT_TRUE(world_.Answer(follower_, 5, asked_again)->outcome().has_granted());
   v1::ClientMessage checkin;
   checkin.set_id(950);
   auto* request = checkin.mutable_request();

@@ -156,6 +156,9 @@ std::optional<v1::Failure> Node::Objection(const v1::Command& command) const {
     return Refusal(v1::Failure::REFUSED, absl::StrCat("not possible yet: ", TooOldFor(needed)));
   }
   if (!IsCheckout(command)) return std::nullopt;
+  // Asked again, it is answered as before: nothing new.
+  const auto* session = ledger_->FindSession(command.request().session());
+  if (session != nullptr && session->results.contains(command.request().seq())) return std::nullopt;
   const std::string lacking = LackingSpace();
   if (lacking.empty()) return std::nullopt;
   return Refusal(v1::Failure::DISK_LOW,

@@ -104,6 +104,40 @@ TEST_F(ProposalsTest, AnAnswerForAnIndexThatIsAppliedAlreadyMeansSendAgain) {
   EXPECT_EQ(recorder_.sent.size(), 2u);
 }
 
+TEST_F(ProposalsTest, WhatTheLeaderRefusesForGoodIsNotSentAgainAndTheRestOfItsBatchStands) {
+  for (uint64_t id : {1, 2, 3}) Submit(id);
+  Relay();
+  v1::RelayAnswer answer = AnswerTo(0, 3, {10, 0, 11});
+  v1::RelayAnswer::Failed& failed = *answer.add_failed();
+  failed.set_position(1);
+  failed.set_why(v1::Failure::DISK_LOW);
+  failed.set_reason("full");
+  answer.add_failed()->set_position(77);  // of nobody
+  proposals_.OnRelayAnswer(Slot::k1, answer, Index(9), now_);
+  ASSERT_EQ(recorder_.failures.size(), 1u);
+  EXPECT_EQ(recorder_.failures[0].first, 2u);
+  EXPECT_EQ(recorder_.failures[0].second.why(), v1::Failure::DISK_LOW);
+  EXPECT_TRUE(recorder_.failures[0].second.certain()) << "it was handed on once, and came back";
+  Relay();
+  EXPECT_EQ(recorder_.sent.size(), 1u);
+  proposals_.OnApplied(Index(10), Term(3), {});
+  proposals_.OnApplied(Index(11), Term(3), {});
+  EXPECT_THAT(recorder_.outcomes, ::testing::ElementsAre(1, 3));
+}
+
+TEST_F(ProposalsTest, ARefusalIsNotCertainWhenAnEarlierLeaderMayHaveAppendedIt) {
+  Submit(1);
+  Relay();
+  proposals_.OnLeaderChanged();
+  Relay();
+  ASSERT_EQ(recorder_.sent.size(), 2u);
+  v1::RelayAnswer answer = AnswerTo(1, 4, {0});
+  answer.add_failed()->set_why(v1::Failure::DISK_LOW);
+  proposals_.OnRelayAnswer(Slot::k1, answer, Index(9), now_);
+  ASSERT_EQ(recorder_.failures.size(), 1u);
+  EXPECT_FALSE(recorder_.failures[0].second.certain());
+}
+
 TEST_F(ProposalsTest, WhatALedgerHasJumpedOverIsSentAgain) {
   Submit(1);
   Submit(2);
