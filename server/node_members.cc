@@ -85,6 +85,7 @@ void Node::WatchMembers(bool applied) {
   if (core_->members() != seen_members_ && !seen_members_.list.empty()) {
     Log(LogLevel::kInfo, Describe(core_->members()));
   }
+  replacement_.OnMembers(seen_members_, core_->members());
   seen_members_ = core_->members();
   membership_.SetMembers(seen_members_, ledger_->members());
   std::vector<LinkId> cut;

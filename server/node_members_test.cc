@@ -2,7 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "server/test_world.h"
@@ -213,6 +216,162 @@ TEST_F(Coming, ClientsOfANodeThatIsNotLetInAreSentAway) {
   ASSERT_TRUE(world.Until([&] { return world.Answer(3, 1, 7) != nullptr; }));
   EXPECT_TRUE(world.Answer(3, 1, 7)->has_failure());
   EXPECT_THAT(world.Answer(3, 1, 7)->failure().reason(), HasSubstr("not let in again yet"));
+}
+
+// Random faults around replacements: nodes stop and start, wires are cut, disks are lost, logs are
+// damaged, newcomers draw again, old disks come back. Never more is lost than the cluster bears.
+class Storm {
+ public:
+  explicit Storm(uint32_t seed) : state_(seed * 2'654'435'761u + 1) {
+    for (int k = 1; k <= 3; ++k) {
+      world_.host(k).state += seed;
+      if (seed % 2 == 0) {
+        world_.Kill(k);
+        world_.host(k).log_keep_entries = 6;
+        world_.Boot(k);
+      }
+    }
+  }
+
+  void Run() {
+    ASSERT_TRUE(world_.Until([&] { return IsWhole(world_); }));
+    for (int step = 0; step < 60; ++step) {
+      Do(Below(9), static_cast<int>(1 + Below(3)));
+      for (uint32_t ticks = Below(40); ticks > 0; --ticks) {
+        world_.Advance(kTickMs);
+        Look();
+        if (::testing::Test::HasFailure()) return;
+      }
+    }
+    world_.HealAll();
+    for (int k = 1; k <= 3; ++k) {
+      if (old_ == k) TakeBackNewDisk();
+      if (!world_.up(k)) world_.Boot(k);
+    }
+    ASSERT_TRUE(world_.Until([&] {
+      Look();
+      return IsWhole(world_);
+    })) << "it does not come together again: "
+        << world_.node(1).Status().ShortDebugString() << "\n"
+        << world_.node(2).Status().ShortDebugString() << "\n"
+        << world_.node(3).Status().ShortDebugString();
+  }
+  int replaced() const { return replaced_; }
+
+ private:
+  struct Disk {
+    storage::Identity identity;
+    quorum::HardState hard_state;
+    std::vector<quorum::Entry> log;
+  };
+
+  uint32_t Below(uint32_t bound) {
+    state_ = state_ * 1'664'525 + 1'013'904'223;
+    return (state_ >> 10) % bound;
+  }
+
+  void Do(uint32_t what, int k) {
+    switch (what) {
+      case 0:
+        if (world_.up(k)) return world_.Kill(k);
+        [[fallthrough]];
+      case 1:
+        if (!world_.up(k)) world_.Boot(k);
+        return;
+      case 2:
+        return world_.Cut(k, k % 3 + 1);
+      case 3:
+        return world_.CutOneWay(k, k % 3 + 1);
+      case 4:
+        return world_.HealAll();
+      case 5:
+      case 6:
+        return Lose(k, what == 5);
+      case 7:
+        return SwapDisks();
+      default:
+        if (world_.Leader() != 0) world_.Open(world_.Leader(), 1, absl::StrCat("s", ++sessions_));
+    }
+  }
+  // One node may be lost when the other two have all; the same one again at any time.
+  void Lose(int k, bool disk) {
+    if (old_ != 0 || (k != lost_ && !IsWhole(world_))) return;
+    if (k != lost_) lost_ = 0;
+    if (world_.up(k)) world_.Kill(k);
+    World::Host& host = world_.host(k);
+    if (lost_ == 0) kept_ = {host.identity, host.hard_state, host.log};
+    kept_whole_ = host.start.index == quorum::Index(0);
+    lost_ = k;
+    ++replaced_;
+    if (disk || host.identity.rejoining) {
+      host.log_damaged = false;
+      return world_.Rejoin(k);
+    }
+    host.log_damaged = true;
+    world_.Boot(k);
+  }
+  // The disk from before the loss, for a while.
+  void SwapDisks() {
+    if (old_ != 0) return TakeBackNewDisk();
+    if (lost_ == 0 || !kept_whole_ || !IsWhole(world_)) return;
+    World::Host& host = world_.host(lost_);
+    world_.Kill(lost_);
+    fresh_ = {host.identity, host.hard_state, host.log};
+    if (host.start.index != quorum::Index(0)) return world_.Boot(lost_);
+    old_ = lost_;
+    host.LoseDisk();
+    Put(kept_);
+    world_.Boot(old_);
+  }
+  void TakeBackNewDisk() {
+    if (world_.up(old_)) world_.Kill(old_);
+    world_.host(old_).LoseDisk();
+    Put(fresh_);
+    world_.Boot(std::exchange(old_, 0));
+  }
+  void Put(const Disk& disk) {
+    World::Host& host = world_.host(old_);
+    host.identity = disk.identity;
+    host.hard_state = disk.hard_state;
+    host.log = disk.log;
+  }
+
+  // One history for all, and one leader for a term.
+  void Look() {
+    for (int k = 1; k <= 3; ++k) {
+      if (!world_.up(k) || world_.node(k).core() == nullptr) continue;
+      const quorum::Core& core = *world_.node(k).core();
+      const auto& ledger = world_.node(k).ledger();
+      const auto seen = digests_.emplace(ledger.applied().index, ledger.Digest());
+      ASSERT_EQ(seen.first->second, ledger.Digest()) << "at " << ledger.applied().index;
+      if (core.role() != quorum::Role::kLeader) continue;
+      const auto leads = leaders_.emplace(core.term().value(), k);
+      ASSERT_EQ(leads.first->second, k) << "two lead in term " << core.term().value();
+    }
+  }
+
+  World world_;
+  uint32_t state_;
+  int lost_ = 0;  // which node was lost last
+  int old_ = 0;   // which node runs on the disk from before its loss
+  Disk kept_, fresh_;
+  bool kept_whole_ = false;
+  int sessions_ = 0;
+  int replaced_ = 0;
+  std::map<uint64_t, uint64_t> digests_;
+  std::map<uint64_t, int> leaders_;
+};
+
+TEST_F(Coming, ThroughAnyStorm) {
+  int replaced = 0;
+  for (uint32_t seed = 1; seed <= 200; ++seed) {
+    SCOPED_TRACE(absl::StrCat("seed ", seed));
+    Storm storm(seed);
+    storm.Run();
+    replaced += storm.replaced();
+    if (HasFailure()) return;
+  }
+  EXPECT_GT(replaced, 200);
 }
 
 }  // namespace

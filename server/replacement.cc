@@ -40,9 +40,18 @@ v1::Members::Node* NodeOf(Slot slot, v1::Members* members) {
 
 }  // namespace
 
+void Replacement::OnMembers(const quorum::Members& before, const quorum::Members& now) {
+  for (const Member& member : now.list) {
+    const Member* was = before.Find(member.slot);
+    if (was == nullptr || was->incarnation != member.incarnation) newcomers_.erase(member.slot);
+  }
+}
+
 void Replacement::OnAsk(const v1::Hello& hello, int64_t now_ms) {
-  newcomers_[static_cast<Slot>(hello.self().slot())] = {hello.self().incarnation(), hello.host_id(),
-                                                        hello.host_id_matches(), now_ms};
+  Newcomer& newcomer = newcomers_[static_cast<Slot>(hello.self().slot())];
+  const bool is_new = newcomer.incarnation != hello.self().incarnation();
+  newcomer = {hello.self().incarnation(), hello.host_id(), hello.host_id_matches(),
+              is_new ? now_ms : newcomer.first_ms, now_ms};
 }
 
 const Replacement::Newcomer* Replacement::Asking(Slot slot, const View& view,
@@ -69,6 +78,11 @@ std::string Replacement::WaitsFor(Slot slot, const View& view, int64_t now_ms) c
   }
   const Member* member = view.in_force.Find(slot);
   if (member == nullptr) return "";
+  const Newcomer& newcomer = newcomers_.at(slot);
+  if (!member->voter && newcomer.asked_ms - newcomer.first_ms < kHelloAgainMs / 2) {
+    return absl::StrCat("node ", number,
+                        " waits: it was let in under another incarnation just now");
+  }
   if (view.connected(slot)) {
     return absl::StrCat("node ", number, " is connected under its old incarnation: stop that one");
   }

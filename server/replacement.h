@@ -3,9 +3,12 @@
 //
 // A newcomer asks again and again (Hello with `rejoin`). When its slot's old incarnation is not
 // connected any more, the leader proposes it as learner in that one's place (C2); when it has
-// caught up, as voter (C3). A newcomer that has drawn yet another incarnation takes the place of
-// the learner that it was. What it is not: it remembers nothing across a change of the lead and
-// needs to: members come from the log, newcomers ask again.
+// caught up, as voter (C3). One that has drawn yet another incarnation takes the place of the
+// learner that it was; but it must have asked twice since, for who was let in asks no more, and the
+// late word of one that is gone must not put it out.
+//
+// What it is not: it remembers nothing across a change of the lead and needs to: members come from
+// the log, newcomers ask again.
 //
 // Pure and single-threaded.
 #pragma once
@@ -37,6 +40,9 @@ class Replacement {
     std::function<bool(quorum::Slot)> caught_up;
   };
 
+  // Other members are in force than before: who asked for a slot before it was filled must ask
+  // again.
+  void OnMembers(const quorum::Members& before, const quorum::Members& now);
   // A newcomer asks, to whatever node.
   void OnAsk(const v1::Hello& hello, int64_t now_ms);
 
@@ -51,6 +57,7 @@ class Replacement {
     std::string incarnation;
     std::string host_id;
     bool host_id_matches = true;
+    int64_t first_ms = 0;  // since when it asks
     int64_t asked_ms = 0;
   };
 
