@@ -24,9 +24,8 @@
 //      is of a lower term than any in which C_new's vote is counted.
 //   5. From the moment C2 is appended a node refuses C_old. The streams see to that (a Hello names
 //      its incarnation); the core drops answers to what was sent before the change. A node that is
-//      not in its own members (a newcomer, or one that lost its ledger) knows too little to refuse
-//      anybody of the cluster, and need not: it counts nobody's votes, and who was replaced before
-//      has a log that is behind its own.
+//      not in its own members (a newcomer) knows too little to refuse anybody of the cluster, and
+//      need not: it counts nobody's votes, and no voter can be replaced before it is one itself.
 //
 // The same holds from {S} to {S, A} (after `recover --accept-loss`) and from {S, A} to {S}: one
 // voter more or less at a time, so old and new majorities always share a node. It follows that a

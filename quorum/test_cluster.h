@@ -104,6 +104,7 @@ struct TestDisk {
   HardState hard_state;
   Index snapshot_index;
   Term snapshot_term;
+  Members start_members;             // in force there
   std::vector<Entry> entries;        // after snapshot_index
   std::optional<TestLedger> ledger;  // synced; empty: damaged
   std::optional<TestLedger> staged;  // a snapshot that has come and has not taken its place yet

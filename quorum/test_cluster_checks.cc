@@ -107,6 +107,7 @@ void TestDisk::Begin(LogStart start) {
   entries.erase(entries.begin(), entries.begin() + static_cast<ptrdiff_t>(gone));
   snapshot_index = start.index;
   snapshot_term = start.term;
+  start_members = std::move(start.members);
 }
 
 void Checker::Fail(std::string what) {

@@ -109,7 +109,7 @@ Recovered TestCluster::Recover(Node& node) {
   if (recovered.ledger_missing) ++coverage_.ledgers_missing;
   node.ledger = disk.ledger.value_or(TestLedger{});
   recovered.applied = node.ledger.index;
-  recovered.members = node.ledger.members;
+  recovered.members = recovered.ledger_missing ? disk.start_members : node.ledger.members;
   return recovered;
 }
 

@@ -275,6 +275,8 @@ void Scenario::Start(Node& node) {
   if (disk.ledger.has_value()) {
     recovered.applied = disk.ledger->index;
     recovered.members = disk.ledger->members;
+  } else {
+    recovered.members = disk.start_members;
   }
   node.core = std::make_unique<Core>(std::move(config), std::move(recovered));
   node.role = Role::kFollower;
