@@ -40,9 +40,10 @@ class CrashStates {
     Run([](size_t, uint32_t bound) { return bound - 1; });
     const std::vector<uint32_t> bounds = bounds_;
     uint64_t product = 1;
-    for (const uint32_t bound : bounds)
+    for (const uint32_t bound : bounds) {
       product = product > limits_.all_max ? product : product * bound;
-    product <= limits_.all_max ? All() : Some(bounds);
+    }
+    if (product > limits_.all_max || !All()) Some(bounds);
     return count_;
   }
 
@@ -60,15 +61,17 @@ class CrashStates {
     (*visit_)(std::move(copy));
   }
 
-  // The whole tree of choices, depth first; what can be chosen may depend on earlier choices.
-  void All() {
+  // The whole tree of choices, depth first. What can be chosen depends on earlier choices (a file
+  // that is not removed has sectors), so it may be larger than it looked: FALSE, and not finished.
+  bool All() {
     count_ = 0;  // the first one comes again
     std::vector<uint32_t> path;
     for (;;) {
       Run([&](size_t place, uint32_t) { return place < path.size() ? path[place] : 0; });
       path.resize(bounds_.size(), 0);
       while (!path.empty() && path.back() + 1 == bounds_[path.size() - 1]) path.pop_back();
-      if (path.empty()) return;
+      if (path.empty()) return true;
+      if (count_ >= limits_.all_max) return false;
       ++path.back();
     }
   }
@@ -76,9 +79,9 @@ class CrashStates {
   // Nothing, each alone in each of its states, all but one, beginnings, ends, pairs, and by chance.
   void Some(const std::vector<uint32_t>& bounds) {
     const size_t n = bounds.size();
-    const size_t step = n > limits_.singles_max ? n / limits_.singles_max + 1 : 1;
+    const size_t step = n / (limits_.singles_max + 1) + 1;
     Run([](size_t, uint32_t) { return 0; });
-    for (size_t i = 0; i < n; i += step) {
+    for (size_t i = 0; limits_.singles_max > 0 && i < n; i += step) {
       for (uint32_t v = 1; v < bounds[i]; ++v) {
         Run([&](size_t place, uint32_t) { return place == i ? v : 0; });
         Run([&](size_t place, uint32_t bound) { return place == i ? v - 1 : bound - 1; });

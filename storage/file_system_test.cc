@@ -248,6 +248,20 @@ TEST(TestFileSystem, ADirectoryIsRenamedAtOnceOrNotAtAll) {
   }
 }
 
+TEST(TestFileSystem, AnOrderedFileIsAlwaysABeginningOfWhatWasWritten) {
+  const std::string all = std::string(600, 'a') + std::string(700, 'b');
+  for (uint32_t choice = 0; choice < 2000; choice += 7) {
+    TestFileSystem disk;
+    disk.SetOrdered("/a");
+    auto file = disk.Open("/d/a", true);
+    ASSERT_TRUE(disk.SyncDirectory("/d").ok());
+    ASSERT_TRUE((*file)->WriteAt(0, all.substr(0, 600)).ok());
+    ASSERT_TRUE((*file)->WriteAt(600, all.substr(600)).ok());
+    disk.Crash([&](uint32_t bound) { return choice % bound; });
+    EXPECT_EQ(disk.Content("/d/a"), all.substr(0, disk.Content("/d/a").size()));
+  }
+}
+
 TEST(TestFileSystem, AFlippedBitIsOnTheDisk) {
   TestFileSystem disk;
   auto file = disk.Open("/d/a", true);

@@ -11,6 +11,7 @@
 #include "rocksdb/cache.h"
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
+#include "rocksdb/file_system.h"
 #include "rocksdb/listener.h"
 #include "rocksdb/options.h"
 #include "rocksdb/table.h"
@@ -99,13 +100,38 @@ class ErrorListener final : public rocksdb::EventListener {
   const std::function<void(const absl::Status&)> broken_;
 };
 
-rocksdb::Env* EnvOf(const LedgerDbOptions& options) {
-  return options.env == nullptr ? rocksdb::Env::Default() : options.env;
+std::string ParentOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-rocksdb::Options MakeOptions(const LedgerDbOptions& ours) {
+// RocksDB makes a new MANIFEST and lets CURRENT name it by a rename, with one sync of the directory
+// behind both: it counts on a file system that keeps the order of names. On one that does not, a
+// crash could leave a CURRENT that names nothing, and with it a database that was synced would be
+// gone. Here the directory is synced before every rename.
+class SyncedRenames final : public rocksdb::FileSystemWrapper {
+ public:
+  using FileSystemWrapper::FileSystemWrapper;
+  const char* Name() const override { return "SyncedRenames"; }
+  rocksdb::IOStatus RenameFile(const std::string& from, const std::string& to,
+                               const rocksdb::IOOptions& options,
+                               rocksdb::IODebugContext* debug) override {
+    std::unique_ptr<rocksdb::FSDirectory> directory;
+    rocksdb::IOStatus status = NewDirectory(ParentOf(from), options, &directory, debug);
+    if (status.ok()) status = directory->Fsync(options, debug);
+    return status.ok() ? FileSystemWrapper::RenameFile(from, to, options, debug) : status;
+  }
+};
+
+std::shared_ptr<rocksdb::Env> MakeEnv(const LedgerDbOptions& options) {
+  rocksdb::Env* const base = options.env == nullptr ? rocksdb::Env::Default() : options.env;
+  return rocksdb::NewCompositeEnv(std::make_shared<SyncedRenames>(base->GetFileSystem()));
+}
+
+rocksdb::Options MakeOptions(const LedgerDbOptions& ours, rocksdb::Env* env) {
   rocksdb::Options options;
-  options.env = EnvOf(ours);
+  options.env = env;
   if (ours.broken) options.listeners.push_back(std::make_shared<ErrorListener>(ours.broken));
   const size_t buffer_bytes =
       ours.write_buffer_bytes == 0 ? kLedgerWriteBufferBytes : ours.write_buffer_bytes;
@@ -179,9 +205,13 @@ absl::Status SnapshotView::Read(absl::string_view after, size_t bytes_max,
 
 class LedgerDb final : public license::LedgerStore {
  public:
-  LedgerDb(std::string dir, std::unique_ptr<rocksdb::DB> db,
+  LedgerDb(std::string dir, std::shared_ptr<rocksdb::Env> env, std::unique_ptr<rocksdb::DB> db,
            std::vector<rocksdb::ColumnFamilyHandle*> families)
-      : dir_(std::move(dir)), db_(std::move(db)), meta_(families[0]), ledger_(families[1]) {}
+      : dir_(std::move(dir)),
+        env_(std::move(env)),
+        db_(std::move(db)),
+        meta_(families[0]),
+        ledger_(families[1]) {}
   ~LedgerDb() override {
     // Errors have nobody left to go to, and nothing here is the only copy.
     (void)db_->DestroyColumnFamilyHandle(meta_);
@@ -205,6 +235,7 @@ class LedgerDb final : public license::LedgerStore {
   absl::Status Put(const Seal& seal, rocksdb::WriteBatch* batch);
 
   const std::string dir_;
+  const std::shared_ptr<rocksdb::Env> env_;  // outlives the database
   const std::unique_ptr<rocksdb::DB> db_;
   rocksdb::ColumnFamilyHandle* const meta_;
   rocksdb::ColumnFamilyHandle* const ledger_;
@@ -315,12 +346,6 @@ std::string Incoming(const std::string& dir) {
   return absl::StrCat(dir, ".incoming");
 }
 
-std::string ParentOf(const std::string& dir) {
-  const size_t slash = dir.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : dir.substr(0, slash);
-}
-
 absl::Status RemoveTree(rocksdb::Env* env, const std::string& dir) {
   if (!env->FileExists(dir).ok()) return absl::OkStatus();
   std::vector<std::string> names;
@@ -365,15 +390,17 @@ absl::Status Discard(rocksdb::Env* env, const std::string& dir, const std::strin
 }
 
 absl::StatusOr<std::unique_ptr<license::LedgerStore>> OpenIn(const std::string& dir,
-                                                             const LedgerDbOptions& ours) {
-  const rocksdb::Options options = MakeOptions(ours);
+                                                             const LedgerDbOptions& ours,
+                                                             std::shared_ptr<rocksdb::Env> env) {
+  const rocksdb::Options options = MakeOptions(ours, env.get());
   const std::vector<rocksdb::ColumnFamilyDescriptor> families = {
       {rocksdb::kDefaultColumnFamilyName, options}, {kLedgerFamily, options}};
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* raw = nullptr;
   const rocksdb::Status status = rocksdb::DB::Open(options, dir, families, &handles, &raw);
   if (!status.ok()) return ToOpenStatus(status, dir);
-  auto db = std::make_unique<LedgerDb>(dir, std::unique_ptr<rocksdb::DB>(raw), handles);
+  auto db =
+      std::make_unique<LedgerDb>(dir, std::move(env), std::unique_ptr<rocksdb::DB>(raw), handles);
   if (absl::Status s = db->Start(); !s.ok()) return s;
   return db;
 }
@@ -381,12 +408,13 @@ absl::StatusOr<std::unique_ptr<license::LedgerStore>> OpenIn(const std::string& 
 class RocksLedgerHome final : public license::LedgerHome {
  public:
   RocksLedgerHome(std::string dir, LedgerDbOptions options)
-      : dir_(std::move(dir)), options_(std::move(options)), env_(EnvOf(options_)) {}
+      : dir_(std::move(dir)), options_(std::move(options)), env_(MakeEnv(options_)) {}
 
   absl::StatusOr<std::unique_ptr<license::LedgerStore>> Open() override {
-    return OpenLedgerDb(dir_, options_);
+    if (absl::Status s = RemoveTree(env_.get(), Discarded(dir_)); !s.ok()) return s;
+    return OpenIn(dir_, options_, env_);
   }
-  absl::Status Destroy() override { return Discard(env_, dir_, Discarded(dir_)); }
+  absl::Status Destroy() override { return Discard(env_.get(), dir_, Discarded(dir_)); }
 
   absl::StatusOr<std::unique_ptr<license::LedgerStore>> OpenIncoming(bool fresh) override {
     if (fresh) {
@@ -394,23 +422,23 @@ class RocksLedgerHome final : public license::LedgerHome {
     } else if (!env_->FileExists(Incoming(dir_)).ok()) {
       return absl::NotFoundError(absl::StrCat("there is no ", Incoming(dir_)));
     }
-    return OpenIn(Incoming(dir_), options_);
+    return OpenIn(Incoming(dir_), options_, env_);
   }
 
   absl::Status DropIncoming() override {
-    return Discard(env_, Incoming(dir_), Discarded(Incoming(dir_)));
+    return Discard(env_.get(), Incoming(dir_), Discarded(Incoming(dir_)));
   }
 
   // The old one is away for good before the new one takes the name: the two renames are never open
   // to a crash at the same time.
   absl::Status Adopt() override {
     const std::string discarded = Discarded(dir_);
-    if (absl::Status s = RemoveTree(env_, discarded); !s.ok()) return s;
+    if (absl::Status s = RemoveTree(env_.get(), discarded); !s.ok()) return s;
     if (env_->FileExists(dir_).ok()) {
-      if (absl::Status s = MoveTree(env_, dir_, discarded); !s.ok()) return s;
+      if (absl::Status s = MoveTree(env_.get(), dir_, discarded); !s.ok()) return s;
     }
-    if (absl::Status s = MoveTree(env_, Incoming(dir_), dir_); !s.ok()) return s;
-    return RemoveTree(env_, discarded);
+    if (absl::Status s = MoveTree(env_.get(), Incoming(dir_), dir_); !s.ok()) return s;
+    return RemoveTree(env_.get(), discarded);
   }
 
   absl::Status MoveTo(const std::string& dir) override {
@@ -419,25 +447,24 @@ class RocksLedgerHome final : public license::LedgerHome {
     if (const rocksdb::Status s = env_->CreateDirIfMissing(dir); !s.ok()) {
       return ToStatus(s, "make a place for", dir_);
     }
-    return MoveTree(env_, dir_, dir + "/ledger");
+    return MoveTree(env_.get(), dir_, dir + "/ledger");
   }
 
  private:
   const std::string dir_;
   const LedgerDbOptions options_;
-  rocksdb::Env* const env_;
+  const std::shared_ptr<rocksdb::Env> env_;
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<license::LedgerStore>> OpenLedgerDb(const std::string& dir,
                                                                    const LedgerDbOptions& options) {
-  if (absl::Status s = RemoveTree(EnvOf(options), Discarded(dir)); !s.ok()) return s;
-  return OpenIn(dir, options);
+  return NewRocksLedgerHome(dir, options)->Open();
 }
 
 absl::Status DestroyLedgerDb(const std::string& dir, const LedgerDbOptions& options) {
-  return Discard(EnvOf(options), dir, Discarded(dir));
+  return NewRocksLedgerHome(dir, options)->Destroy();
 }
 
 std::unique_ptr<license::LedgerHome> NewRocksLedgerHome(std::string dir, LedgerDbOptions options) {

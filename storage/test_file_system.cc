@@ -211,7 +211,10 @@ void TestFileSystem::Crash(const Choice& choose) {
     if (choose(2) != 0) Apply(change);
   }
   names_ = durable_names_;
-  for (const auto& [path, node] : names_) CrashNode(node.get(), choose);
+  for (const auto& [path, node] : names_) {
+    const bool ordered = !ordered_.empty() && absl::StrContains(path, ordered_);
+    ordered ? CrashOrderedNode(node.get(), choose) : CrashNode(node.get(), choose);
+  }
   Restart();
   changes_.clear();
 }
@@ -238,7 +241,14 @@ std::unique_ptr<TestFileSystem> TestFileSystem::Copy() const {
     copy->changes_.push_back({change.path, copy_node(change.node), change.from, change.tree});
   }
   copy->free_bytes_ = free_bytes_;
+  copy->ordered_ = ordered_;
   return copy;
+}
+
+std::vector<std::string> TestFileSystem::paths() const {
+  std::vector<std::string> paths;
+  for (const auto& [path, node] : names_) paths.push_back(path);
+  return paths;
 }
 
 std::string TestFileSystem::Content(const std::string& path) const {
@@ -377,6 +387,33 @@ void TestFileSystem::Forget(Node* node) {
   node->forgotten = node->forgotten || !node->changes.empty();
   node->changes.clear();
   node->data.clear();
+}
+
+// Some of the changes in their order, and of the next one, if it is a write, some of its bytes.
+void TestFileSystem::CrashOrderedNode(Node* node, const Choice& choose) {
+  const std::vector<Change> changes = std::exchange(node->changes, {});
+  const auto end_of = [](const Change& change) { return change.offset + change.size; };
+  const size_t whole = changes.empty() ? 0 : choose(static_cast<uint32_t>(changes.size() + 1));
+  size_t at = 0;
+  for (size_t i = 0; i < changes.size() && i <= whole; ++i) {
+    const Change& change = changes[i];
+    if (change.resize) {
+      // A write that makes the file longer does both at once.
+      const bool grows =
+          i + 1 < changes.size() && !changes[i + 1].resize && end_of(changes[i + 1]) == change.size;
+      if (!grows && i < whole) node->durable.resize(change.size, '\0');
+      continue;
+    }
+    const uint64_t size = i < whole ? change.size : choose(static_cast<uint32_t>(change.size + 1));
+    if (change.offset + size > node->durable.size()) {
+      node->durable.resize(change.offset + size, '\0');
+    }
+    absl::string_view(node->data).substr(at, size).copy(node->durable.data() + change.offset, size);
+    at += change.size;
+  }
+  node->data.clear();
+  node->now = node->durable;
+  node->forgotten = false;
 }
 
 // Each sector in one of the states it has had since the last sync, and one of the sizes. What was

@@ -21,6 +21,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "storage/file_system.h"
@@ -72,6 +73,10 @@ class TestFileSystem final : public FileSystem {
   // number) `distance` sectors away from its place, if the file reaches that far; at its own place
   // nothing changes. It is seen after the next Crash: until then the memory has what was written.
   void MisdirectNextSync(const std::string& path, uint32_t pick, int64_t distance);
+  // Files with `part` in their path reach the disk in the order of the writes, to any byte: the
+  // size never covers what was not written, as ext4 (data=ordered), XFS and Btrfs do it for
+  // appends.
+  void SetOrdered(std::string part) { ordered_ = std::move(part); }
   // Turns one bit around, in memory and on the disk; bit 0 is the lowest of byte 0.
   void FlipBit(const std::string& path, uint64_t bit);
   // From now on the file cannot be read: a bad sector.
@@ -85,6 +90,8 @@ class TestFileSystem final : public FileSystem {
   // The same disk once more, unsynced state included, without open files, faults and history.
   std::unique_ptr<TestFileSystem> Copy() const;
 
+  // Of all files, in order.
+  std::vector<std::string> paths() const;
   // What a reader sees; "" when there is no such file.
   std::string Content(const std::string& path) const;
   // Puts `content` there as if it had always been so; nullopt removes the file.
@@ -142,6 +149,7 @@ class TestFileSystem final : public FileSystem {
   static void Sync(Node* node);
   static void Forget(Node* node);
   static void CrashNode(Node* node, const Choice& choose);
+  static void CrashOrderedNode(Node* node, const Choice& choose);
 
   Names names_;
   Names durable_names_;
@@ -153,6 +161,7 @@ class TestFileSystem final : public FileSystem {
   std::optional<uint64_t> stop_at_;
   std::map<uint64_t, absl::Status> failures_;
   std::set<std::string> unreadable_;
+  std::string ordered_;
   bool stopped_ = false;
   uint64_t epoch_ = 0;  // of the open files that still work
 };
