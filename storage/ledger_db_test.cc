@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/shared_disk.h"
 
 namespace triad::storage {
 namespace {
@@ -155,6 +156,78 @@ TEST_F(LedgerDbTest, ADamagedManifestIsDataLossAndADestroyHelps) {
   EXPECT_THAT(std::string(status.message()), HasSubstr(dir_));
   ASSERT_TRUE(DestroyLedgerDb(dir_).ok());
   Open();
+}
+
+TEST_F(LedgerDbTest, AViewStandsStillAndIsReadInParts) {
+  ASSERT_TRUE(db_->Write({{"a", "1"}, {"b", "22"}, {"c", "3"}}, {1, 1}).ok());
+  auto view = db_->TakeView();
+  ASSERT_TRUE(view.ok());
+  ASSERT_TRUE(db_->Write({{"b", std::nullopt}, {"d", "4"}}, {2, 1}).ok());
+  std::vector<RowChange> rows;
+  bool last = true;
+  ASSERT_TRUE((*view)->Read("", 5, &rows, &last).ok());
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].key, "a");
+  EXPECT_FALSE(last);
+  ASSERT_TRUE((*view)->Read("b", 1, &rows, &last).ok());
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows[0].key, "c");
+  EXPECT_TRUE(last);
+  EXPECT_EQ((*view)->applied(), (LogPosition{1, 1}));
+}
+
+TEST_F(LedgerDbTest, AReceivedStoreTakesThePlaceOfTheOneInForce) {
+  ASSERT_TRUE(db_->Write({{"old", "1"}}, {1, 1}).ok());
+  db_.reset();
+  const auto home = NewRocksLedgerHome(dir_, {});
+  EXPECT_TRUE(absl::IsNotFound(home->OpenIncoming(false).status()));
+  for (const char* key : {"dropped", "new"}) {
+    auto incoming = home->OpenIncoming(true);
+    ASSERT_TRUE(incoming.ok()) << incoming.status();
+    ASSERT_TRUE((*incoming)->Write({{key, "1"}}, {9, 2}).ok());
+    ASSERT_TRUE((*incoming)->Sync().ok());
+  }
+  EXPECT_EQ((*home->OpenIncoming(false))->applied(), (LogPosition{9, 2}));
+  ASSERT_TRUE(home->Adopt().ok());
+  auto adopted = home->Open();
+  ASSERT_TRUE(adopted.ok()) << adopted.status();
+  EXPECT_EQ((*adopted)->applied(), (LogPosition{9, 2}));
+  EXPECT_THAT(*Load(adopted->get()), ElementsAre(Pair("new", "1")));
+  adopted->reset();
+  EXPECT_TRUE(absl::IsNotFound(home->OpenIncoming(false).status()));
+  ASSERT_TRUE(home->MoveTo(root_ + "/away").ok());
+  EXPECT_FALSE(std::filesystem::exists(dir_));
+  EXPECT_EQ((*OpenLedgerDb(root_ + "/away/ledger"))->applied(), (LogPosition{9, 2}));
+}
+
+TEST(LedgerDbOnAFullDisk, AWriteFailsOrTheProcessIsToldToEnd) {
+  SharedDisk disk;
+  const auto env = NewEnvOver(&disk);
+  absl::Mutex mutex;
+  std::vector<std::string> broken;
+  LedgerDbOptions options;
+  options.env = env.get();
+  options.write_buffer_bytes = 64 << 10;
+  options.broken = [&](const absl::Status& status) {
+    absl::MutexLock lock(&mutex);
+    broken.emplace_back(status.message());
+  };
+  auto db = OpenLedgerDb("/data/ledger", options);
+  ASSERT_TRUE(db.ok()) << db.status();
+  disk.disk()->SetFreeBytes(100 << 10);
+  absl::Status status;
+  uint64_t written = 0;
+  while (status.ok() && written < 1000) {
+    status =
+        (*db)->Write({{absl::StrCat("row ", written), std::string(4000, 'x')}}, {written + 1, 1});
+    if (status.ok()) ++written;
+    absl::MutexLock lock(&mutex);
+    if (!broken.empty()) break;
+  }
+  EXPECT_LT(written, 1000u);
+  absl::MutexLock lock(&mutex);
+  EXPECT_TRUE(!broken.empty() || absl::IsResourceExhausted(status)) << status;
+  for (const std::string& line : broken) EXPECT_THAT(line, HasSubstr("no space left"));
 }
 
 // Large enough that RocksDB flushes tables in between.
