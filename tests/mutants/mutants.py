@@ -41,8 +41,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-# Each check of a mutant, and of the clean program, ends by then: a mutant may as well hang.
+# Each check ends by then: a mutant may as well hang. The clean program gets more, because it runs every budget to its end.
 CHECK_SECONDS_MAX = 300
+CLEAN_SECONDS_MAX = 1200
 SIMULATOR = "sim"
 SIMULATOR_PROGRAM = "simulate"
 # Unmutated, but in a tree that is ready for mutants.
@@ -271,7 +272,8 @@ SEED = re.compile(r"(?:TRIAD_SEED=|\bseed[ =])(\d+)")
 SIMULATOR_FOUND = re.compile(r"^seed \d+ FAILED|aborted in seed")
 
 
-def output_of(command: list[str], environment: dict[str, str], stop_at: re.Pattern | None) -> tuple[int | None, str]:
+def output_of(command: list[str], environment: dict[str, str], stop_at: re.Pattern | None,
+              seconds_max: int) -> tuple[int | None, str]:
     """Exit status (None: no end in time) and output, or as much of it as there is when a line matches `stop_at`."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
                                cwd=ROOT, env=environment, start_new_session=True)
@@ -285,7 +287,7 @@ def output_of(command: list[str], environment: dict[str, str], stop_at: re.Patte
         late.set()
         end()
 
-    watchdog = threading.Timer(CHECK_SECONDS_MAX, give_up)
+    watchdog = threading.Timer(seconds_max, give_up)
     watchdog.start()
     lines = []
     for line in process.stdout:
@@ -299,7 +301,8 @@ def output_of(command: list[str], environment: dict[str, str], stop_at: re.Patte
     return None if late.is_set() else status, "".join(lines)
 
 
-def run_check(program: Path, check: list[str], seeds: int, through: list[str]) -> Result:
+def run_check(program: Path, check: list[str], seeds: int, through: list[str],
+              seconds_max: int = CHECK_SECONDS_MAX) -> Result:
     environment = dict(os.environ)
     simulated = check[0] == SIMULATOR
     if simulated:
@@ -309,10 +312,10 @@ def run_check(program: Path, check: list[str], seeds: int, through: list[str]) -
         if seeds:
             environment.update(TRIAD_SEED="1", TRIAD_SEEDS=str(seeds))
     start = time.monotonic()
-    status, output = output_of(through + command, environment, SIMULATOR_FOUND if simulated else None)
+    status, output = output_of(through + command, environment, SIMULATOR_FOUND if simulated else None, seconds_max)
     seconds = f"{time.monotonic() - start:.0f} s"
     if status is None:
-        return Result(False, f"no end after {CHECK_SECONDS_MAX} s", output)
+        return Result(False, f"no end after {seconds_max} s", output)
     if RAN_NONE.search(output):
         raise Wrong(f"{' '.join(check)}: no test has that name")
     if status == 0:
@@ -338,7 +341,7 @@ def run_clean(tree: Tree, mutants: list[Mutant]) -> None:
         raise Wrong(f"the unmutated tree does not build:\n{said}")
     copies = {program: tree.take(program, NONE) for program in set(programs.values())}
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        runs = {check: pool.submit(run_check, copies[programs[check]], list(check), seeds, tree.through)
+        runs = {check: pool.submit(run_check, copies[programs[check]], list(check), seeds, tree.through, CLEAN_SECONDS_MAX)
                 for check, seeds in budgets.items()}
         for check, run in runs.items():
             result = run.result()
