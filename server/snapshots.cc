@@ -35,8 +35,11 @@ void SnapshotFetch::Tick(Slot wanted_from, int64_t now_ms) {
       if (wanted_from != Slot::kNone) Begin(wanted_from, now_ms);
       return;
     case State::kPausing:
-      if (now_ms >= not_before_ms_) Ask(now_ms);
-      return;
+      if (now_ms < not_before_ms_) return;
+      if (wanted_from != from_ && wanted_from != Slot::kNone && MayLeave()) {
+        return Begin(wanted_from, now_ms);
+      }
+      return Ask(now_ms);
     case State::kAsking:
       if (now_ms - asked_ms_ < kSnapshotAnswerMs) return;
       if (tries_ + 1 < kSnapshotTriesMax || wanted_from == Slot::kNone) {
@@ -47,6 +50,12 @@ void SnapshotFetch::Tick(Slot wanted_from, int64_t now_ms) {
     case State::kStagingLast:
       return;  // this node's own disk
   }
+}
+
+// Whoever leads may wait for this node to commit anything: it is not kept waiting by one that does
+// not answer. What was received of it already is worth a second try.
+bool SnapshotFetch::MayLeave() const {
+  return tries_ >= (id_ == 0 ? 1 : 2);
 }
 
 void SnapshotFetch::Begin(Slot from, int64_t now_ms) {

@@ -37,7 +37,7 @@ class SnapshotFetch {
 
   // Call with every timer. `wanted_from`: who has what this node lacks (kNone: nobody is known, or
   // nothing is lacking). A fetch that has begun goes on from whom it began with, as long as that
-  // one answers.
+  // one answers; else it soon begins anew with `wanted_from`.
   void Tick(quorum::Slot wanted_from, int64_t now_ms);
   void OnChunk(quorum::Slot from, v1::SnapshotChunk chunk, int64_t now_ms);
   void OnFailed(quorum::Slot from, int64_t now_ms);
@@ -63,6 +63,7 @@ class SnapshotFetch {
   };
 
   void Begin(quorum::Slot from, int64_t now_ms);
+  bool MayLeave() const;
   void Ask(int64_t now_ms);
   void AskAgain(std::string complaint, int64_t now_ms);
   void BeginAnew(std::string complaint);

@@ -367,7 +367,7 @@ absl::StatusOr<std::unique_ptr<Log>> Log::Open(FileSystem* files, const std::str
 
 absl::StatusOr<std::unique_ptr<Log>> Log::Create(FileSystem* files, const std::string& dir,
                                                  LogOptions options, HardState hard_state,
-                                                 quorum::LogStart start) {
+                                                 const quorum::LogStart& start) {
   options.segment_bytes = std::max(options.segment_bytes, kSegmentBytesMin);
   absl::StatusOr<std::vector<uint64_t>> numbers = SegmentsNewestFirst(files, dir);
   if (!numbers.ok()) return numbers.status();

@@ -66,7 +66,7 @@ class Log {
   static absl::StatusOr<std::unique_ptr<Log>> Create(FileSystem* files, const std::string& dir,
                                                      LogOptions options,
                                                      quorum::HardState hard_state,
-                                                     quorum::LogStart start);
+                                                     const quorum::LogStart& start);
   virtual ~Log() = default;
 
   // Writes `hard_state` (if any), then `entries`, and syncs once. entries[0].index may be at or

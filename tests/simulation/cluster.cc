@@ -27,6 +27,7 @@ constexpr const char* kLines[kLicenseSets] = {
 };
 
 constexpr int64_t kElectionTimeoutUs = 300 * kMs;
+constexpr int64_t kFetchUs = 8 * kSecond;
 
 // The same key in every run: signatures stand in the log, and the trace is compared.
 struct Licenses {
@@ -103,6 +104,30 @@ App* Cluster::NewApp(Machine* machine) {
 
 bool Cluster::faults_on() const {
   return faults_->on();
+}
+
+std::vector<std::string> Cluster::Describe() {
+  std::vector<std::string> lines;
+  for (const auto& node : hosts_) {
+    const quorum::Core* core = node->running() ? node->node()->core() : nullptr;
+    const LogMirror& durable = node->disk().durable();
+    std::string line = absl::StrCat(
+        "node ", node->slot(), node->running() ? "" : " (down)", node->paused() ? " (paused)" : "",
+        node->damaged() ? " (damaged)" : "", ": disk ", durable.start.value(), "..",
+        durable.last_index().value(), " term ", durable.hard_state.term.value());
+    if (core != nullptr) {
+      absl::StrAppend(&line, ", role ", static_cast<int>(core->role()), " term ",
+                      core->term().value(), " leader ", quorum::ToInt(core->leader()), " log ",
+                      core->snapshot_index().value(), "..", core->last_index().value(), " commit ",
+                      core->commit_index().value(), " applied ", core->applied_index().value(),
+                      " voters ", core->members().voters(), " fetches from ",
+                      quorum::ToInt(core->snapshot_source()));
+    } else if (!node->refusal().empty()) {
+      absl::StrAppend(&line, ", ", node->refusal());
+    }
+    lines.push_back(std::move(line));
+  }
+  return lines;
 }
 
 void Cluster::BootLater(int slot, int64_t delay_us) {
@@ -218,9 +243,19 @@ bool Cluster::Progress() {
   App* probe = NewApp(machines_.back().get());
   probe->set_quiet(true);
   probe->Start();
-  return Waited(
-      10 * kElectionTimeoutUs, [&] { return checks_->commands() > before; },
-      "no new command committed after healing");
+  const auto served = [this, before] { return checks_->commands() > before; };
+  for (const int64_t end = world_.now_us() + 10 * kElectionTimeoutUs;
+       world_.now_us() < end && !served();) {
+    if (!world_.RunUntil(world_.now_us() + 20 * kMs)) return false;
+  }
+  // A node whose ledger must come from another may be needed, and cannot help before it has: two
+  // answers that do not come, and the snapshot itself.
+  int64_t more_us = 1;
+  for (const auto& node : hosts_) {
+    const quorum::Core* core = node->running() ? node->node()->core() : nullptr;
+    if (core != nullptr && core->snapshot_source() != quorum::Slot::kNone) more_us = kFetchUs;
+  }
+  return Waited(more_us, served, "no new command committed after healing");
 }
 
 // Nothing new is asked; everything that was is answered, everyone knows where they stand.

@@ -42,6 +42,9 @@ class Cluster {
   bool faults_on() const;
   uint64_t NextId() { return next_id_++; }
 
+  // Where each node stands, a line each: for reports.
+  std::vector<std::string> Describe();
+
   void BootLater(int slot, int64_t delay_us);
   void Resume(Machine* machine);
   // Whether this node's disk may be damaged now: no other's is.

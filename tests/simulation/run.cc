@@ -43,7 +43,10 @@ RunResult RunSeed(uint64_t seed, const std::function<void(const std::string&)>& 
   result.ok = cluster.Run();
   running_trace = nullptr;
   result.failure = world.failure();
-  if (!result.ok) result.last = world.trace.Last();
+  if (!result.ok) {
+    result.last = world.trace.Last();
+    for (std::string& line : cluster.Describe()) result.last.push_back(std::move(line));
+  }
   result.hash = world.trace.hash();
   result.events = world.events();
   result.checked = cluster.checks().checked();
