@@ -1,7 +1,7 @@
 #include "storage/shared_disk.h"
 
+#include <algorithm>
 #include <cstdarg>
-#include <cstring>
 #include <set>
 #include <utility>
 
@@ -75,7 +75,7 @@ absl::StatusOr<std::unique_ptr<File>> SharedDisk::Open(const std::string& path, 
   if (!file.ok()) return file.status();
   const uint64_t number = ++opened_;
   effects_.push_back({Effect::kOpen, number, path, "", 0, ""});
-  return std::make_unique<SharedFile>(this, *std::move(file), number);
+  return std::make_unique<SharedFile>(this, std::move(*file), number);
 }
 
 absl::StatusOr<std::vector<std::string>> SharedDisk::List(const std::string& dir) {
@@ -124,7 +124,7 @@ bool Replay::Next() {
   switch (effect.kind) {
     case Effect::kOpen: {
       auto file = disk_->Open(effect.path, /*create=*/true);
-      if (file.ok()) files_[effect.file] = *std::move(file);
+      if (file.ok()) files_[effect.file] = std::move(*file);
       break;
     }
     case Effect::kClose:
@@ -178,7 +178,7 @@ IOStatus ToIO(const absl::Status& status) {
 IOStatus ReadFrom(File* file, uint64_t offset, size_t size, Slice* result, char* scratch) {
   auto data = file->ReadAt(offset, size);
   if (!data.ok()) return ToIO(data.status());
-  std::memcpy(scratch, data->data(), data->size());
+  std::copy(data->begin(), data->end(), scratch);
   *result = Slice(scratch, data->size());
   return IOStatus::OK();
 }
@@ -272,14 +272,14 @@ class EnvFiles final : public rocksdb::FileSystem {
   IOStatus NewSequentialFile(const std::string& path, const FileOptions&,
                              std::unique_ptr<FSSequentialFile>* result, IODebugContext*) override {
     auto file = files_->Open(path, false);
-    if (file.ok()) *result = std::make_unique<Sequential>(*std::move(file));
+    if (file.ok()) *result = std::make_unique<Sequential>(std::move(*file));
     return ToIO(file.status());
   }
   IOStatus NewRandomAccessFile(const std::string& path, const FileOptions&,
                                std::unique_ptr<FSRandomAccessFile>* result,
                                IODebugContext*) override {
     auto file = files_->Open(path, false);
-    if (file.ok()) *result = std::make_unique<RandomAccess>(*std::move(file));
+    if (file.ok()) *result = std::make_unique<RandomAccess>(std::move(*file));
     return ToIO(file.status());
   }
   IOStatus NewWritableFile(const std::string& path, const FileOptions&,
@@ -287,7 +287,7 @@ class EnvFiles final : public rocksdb::FileSystem {
     auto file = files_->Open(path, true);
     if (!file.ok()) return ToIO(file.status());
     if (absl::Status s = (*file)->Truncate(0); !s.ok()) return ToIO(s);
-    *result = std::make_unique<Writable>(*std::move(file), 0);
+    *result = std::make_unique<Writable>(std::move(*file), 0);
     return IOStatus::OK();
   }
   IOStatus ReopenWritableFile(const std::string& path, const FileOptions&,
@@ -296,7 +296,7 @@ class EnvFiles final : public rocksdb::FileSystem {
     if (!file.ok()) return ToIO(file.status());
     const auto size = (*file)->Size();
     if (!size.ok()) return ToIO(size.status());
-    *result = std::make_unique<Writable>(*std::move(file), *size);
+    *result = std::make_unique<Writable>(std::move(*file), *size);
     return IOStatus::OK();
   }
   IOStatus NewDirectory(const std::string& dir, const IOOptions&,
@@ -310,7 +310,7 @@ class EnvFiles final : public rocksdb::FileSystem {
   IOStatus GetChildren(const std::string& dir, const IOOptions&, std::vector<std::string>* result,
                        IODebugContext*) override {
     auto names = files_->List(dir);
-    if (names.ok()) *result = *std::move(names);
+    if (names.ok()) *result = std::move(*names);
     return ToIO(names.status());
   }
   IOStatus DeleteFile(const std::string& path, const IOOptions&, IODebugContext*) override {
