@@ -52,9 +52,13 @@ std::string ClusterId(const std::vector<storage::Member>& members) {
 }
 
 quorum::Members BirthMembers(const storage::Identity& identity) {
-  quorum::Members members;
   const auto* self = FindMember(identity.members, identity.slot);
-  if (self == nullptr || self->incarnation != identity.incarnation) return members;
+  if (self == nullptr || self->incarnation != identity.incarnation) return {};
+  return RecordedMembers(identity);
+}
+
+quorum::Members RecordedMembers(const storage::Identity& identity) {
+  quorum::Members members;
   for (const auto& member : identity.members) {
     members.list.push_back({static_cast<Slot>(member.slot), member.incarnation, /*voter=*/true});
   }

@@ -152,6 +152,9 @@ std::string ClusterId(const std::vector<storage::Member>& members);
 // Those of the birth, who all vote, as the log counts them; empty for an identity that came to the
 // cluster later: such a node knows no members before its log or ledger says them.
 quorum::Members BirthMembers(const storage::Identity& identity);
+// Those of the birth, whether this node was there or came later: in force wherever the log has got
+// and no change of members has.
+quorum::Members RecordedMembers(const storage::Identity& identity);
 quorum::Members MembersOf(const v1::Members& members);
 
 }  // namespace triad::server

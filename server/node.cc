@@ -58,7 +58,12 @@ std::optional<std::string> Node::TooOld(uint32_t needed) const {
 
 // In force where this ledger stands: its own, or those of the birth. Empty: not known here.
 quorum::Members Node::MembersAt(const license::Ledger& ledger) const {
-  if (ledger.members().nodes_size() == 0) return BirthMembers(membership_.identity());
+  if (ledger.members().nodes_size() == 0) {
+    // A newcomer may be sent a ledger from before the change that let it in: rows are written
+    // behind.
+    return ledger.applied().index > 0 ? RecordedMembers(membership_.identity())
+                                      : BirthMembers(membership_.identity());
+  }
   quorum::Members members;
   for (const auto& node : ledger.members().nodes()) {
     members.list.push_back({static_cast<Slot>(node.slot()), node.incarnation(), node.voter()});

@@ -138,7 +138,8 @@ void Cluster::BootLater(int slot, int64_t delay_us) {
 
 bool Cluster::MayDamage(int slot) const {
   for (const auto& node : hosts_) {
-    if (node->slot() != slot && (node->damaged() || !node->refusal().empty())) return false;
+    const bool whole = !node->damaged() && !node->out() && !node->lacks_ledger();
+    if (node->slot() != slot && !whole) return false;
   }
   // Before the birth there is nothing to repair it from; and all must vote.
   for (const auto& member : checks_->ledger().members().nodes()) {
@@ -191,7 +192,7 @@ void Cluster::LeaveOneOut() {
   // Before its birth a cluster needs all three.
   if (plan_.nodes < 3 || checks_->committed() == 0) return;
   for (const auto& node : hosts_) {
-    if (node->out() || node->damaged()) return;  // one is out already
+    if (node->out() || node->damaged() || node->lacks_ledger()) return;  // one is out already
   }
   Rng& rng = world_.fault_rng;
   const int third = static_cast<int>(1 + rng.Below(3));

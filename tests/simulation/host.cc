@@ -141,7 +141,7 @@ absl::StatusOr<server::OpenedData> Host::Open() {
 
 void Host::MakeNode(server::OpenedData opened) {
   const storage::Identity& identity = opened.identity;
-  const bool ledger_missing = opened.recovered.ledger_missing;
+  ledger_missing_ = opened.recovered.ledger_missing;
   const Plan& plan = cluster_->plan();
   server::Membership::Config membership;
   membership.identity = identity;
@@ -167,7 +167,7 @@ void Host::MakeNode(server::OpenedData opened) {
   node_ = std::make_unique<server::Node>(std::move(config), env,
                                          server::Membership(std::move(membership)),
                                          std::move(opened.recovered), std::move(opened.ledger));
-  if (ledger_missing) world_->counters.Count(Branch::kLedgerFetched);
+  if (ledger_missing_) world_->counters.Count(Branch::kLedgerFetched);
   cluster_->checks().OnBoot(*this);
 }
 
@@ -197,6 +197,10 @@ void Host::EndProcess(bool power_lost) {
   inbox_.clear();
   node_.reset();
   disk_.End(power_lost);
+}
+
+bool Host::lacks_ledger() const {
+  return ledger_missing_ && (node_ == nullptr || node_->ledger().applied().index == 0);
 }
 
 void Host::Pause() {

@@ -60,6 +60,8 @@ class Host final : public server::Clock,
   bool out() const { return !refusal_.empty(); }
   // Its log was damaged since it was last found whole.
   bool damaged() const { return damaged_; }
+  // It fetches its ledger from another node, and cannot lead before it has.
+  bool lacks_ledger() const;
   bool ever_damaged() const { return ever_damaged_; }
   void set_damaged() { damaged_ = ever_damaged_ = true; }
   void set_turn_extra_us(int64_t us) { turn_extra_us_ = us; }
@@ -150,7 +152,8 @@ class Host final : public server::Clock,
   std::string refusal_;
   bool damaged_ = false;
   bool ever_damaged_ = false;
-  bool came_back_ = false;  // under a new incarnation, and has no vote yet
+  bool ledger_missing_ = false;  // at the start
+  bool came_back_ = false;       // under a new incarnation, and has no vote yet
   int incarnation_ = 0;
   std::string incarnation_id_;
   uint32_t version_ = 1;
