@@ -156,7 +156,7 @@ void LedgerThread::Sync() {
 void LedgerThread::ReadSnapshot(uint64_t view, std::string after, size_t bytes_max) {
   Add([this, view, after = std::move(after), bytes_max] {
     auto rows = disk_.ReadSnapshot(view, after, bytes_max);
-    if (rows.ok()) results_.read(*std::move(rows));
+    if (rows.ok()) results_.read(std::move(*rows));
     return rows.status();
   });
 }
@@ -172,7 +172,7 @@ void LedgerThread::StageRows(bool first, std::vector<license::RowChange> rows,
                              std::optional<license::LogPosition> complete) {
   Add([this, first, rows = std::move(rows), complete] {
     auto ledger = disk_.StageRows(first, rows, complete);
-    if (ledger.ok()) results_.staged(*std::move(ledger));
+    if (ledger.ok()) results_.staged(std::move(*ledger));
     return ledger.status();
   });
 }
