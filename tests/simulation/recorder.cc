@@ -89,11 +89,9 @@ void Recorder::OnOutcome(int64_t now_us, Asked& asked, const v1::Outcome& outcom
     // Asked for twice, it is not told which of the two was denied.
     const bool ambiguous =
         std::count(asked.features.begin(), asked.features.end(), outcome.denied().feature()) != 1;
-    if (ambiguous) {
-      history_.NoEffect(asked.op);
-    } else if (outcome.denied().code() == kAllInUse) {
+    if (!ambiguous && outcome.denied().code() == kAllInUse) {
       history_.DeniedInUse(TimeOf(now_us), asked.op, item);
-    } else if (outcome.denied().code() == kMoreThanExist) {
+    } else if (!ambiguous && outcome.denied().code() == kMoreThanExist) {
       history_.DeniedMoreThanExist(TimeOf(now_us), asked.op, item);
     } else {
       history_.NoEffect(asked.op);
