@@ -184,6 +184,9 @@ v1::Outcome Ledger::ApplyCommand(const v1::Command& command, Events& events) {
       return ApplyRecovered(command.recovered(), events);
     case v1::Command::kSetClusterVersion:
       return ApplyClusterVersion(command.set_cluster_version(), events);
+    case v1::Command::kAdmin:
+    case v1::Command::kTimePasses:
+      return Malformed("a command that this program cannot carry out yet");
     case v1::Command::BODY_NOT_SET:
       break;
   }
