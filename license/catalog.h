@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "license/diagnostic.h"
 #include "license/license_file.h"
+#include "license/policy.h"
 #include "license/signature.h"
 
 namespace triad::license {
@@ -70,6 +71,8 @@ class Catalog {
   // Of the VENDOR lines and of the pools, sorted.
   const std::vector<std::string>& vendors() const { return vendors_; }
   const Diagnostics& diagnostics() const { return diagnostics_; }
+  // What the options files say about the pools.
+  const Policy& policy() const { return policy_; }
 
   // SHA-256 in hex over the SERVER host ids in order: which three machines. "": no SERVER lines.
   std::string server_set() const { return server_set_; }
@@ -90,6 +93,7 @@ class Catalog {
   std::vector<ServerLine> servers_;
   std::vector<std::string> vendors_;
   Diagnostics diagnostics_;
+  Policy policy_;
   std::string server_set_;
   std::string license_hash_;
 };

@@ -19,10 +19,15 @@ enum class DenialCode : int32_t {
   kVersionTooHigh = -25,  // the server does not support this version
   kMoreThanExist = -26,
   kStartInFuture = -31,
+  kExcluded = -38,
+  kNotIncluded = -39,
   kBadParameter = -42,
   kBadVersion = -77,
+  kNoNamedUsers = -84,  // USER_BASED or HOST_BASED, and the options file names none
   kMaxExceeded = -87,
   kServerDown = -96,
+  kAllReserved = -101,  // for others
+  kTooManyConnections = -106,
 };
 
 constexpr int32_t ToNumber(DenialCode code) {
