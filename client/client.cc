@@ -7,12 +7,28 @@
 namespace triad {
 namespace {
 
-Status NoClient() {
+Status Usage(const std::string& feature, const char* message) {
   Status status;
   status.kind = ErrorKind::kUsage;
   status.code = -42;
-  status.message = "the client is closed, or was moved from";
+  status.feature = feature;
+  status.message = message;
   return status;
+}
+
+Status NoClient() {
+  return Usage("", "the client is closed, or was moved from");
+}
+
+Status ReturnedBefore(const std::string& feature) {
+  return Usage(feature, "this license was returned before");
+}
+
+// In a child after fork the threads behind an object do not exist and its locks may be held for
+// ever: it is let go of without being destroyed.
+template <typename T>
+void Abandon(std::shared_ptr<T> pointer) {
+  new std::shared_ptr<T>(std::move(pointer));  // NOLINT: on purpose never deleted
 }
 
 }  // namespace
@@ -37,50 +53,100 @@ License& License::operator=(License&& other) noexcept {
 }
 
 License::~License() {
-  if (slot_ != nullptr && slot_->TakeReturn()) client_->CheckInLater(*slot_);
+  if (slot_ == nullptr) return;
+  if (client_->forked()) {
+    Abandon(std::move(slot_));
+    Abandon(std::move(client_));
+    return;
+  }
+  if (slot_->TakeReturn()) client_->CheckIn(*slot_, nullptr);
 }
 
 Status License::CheckIn() {
-  if (slot_ != nullptr && slot_->TakeReturn()) return client_->CheckIn(*slot_);
-  Status status;
-  status.kind = ErrorKind::kUsage;
-  status.code = -42;
-  status.feature = feature();
-  status.message = "this license was returned before";
-  return status;
+  if (slot_ == nullptr) return ReturnedBefore("");
+  if (client_->forked()) return client::Forked();
+  if (!slot_->TakeReturn()) return ReturnedBefore(feature());
+  return client::Await([this](const DoneCallback& done) { client_->CheckIn(*slot_, done); });
+}
+
+void License::CheckInAsync(DoneCallback done) {
+  if (slot_ == nullptr || client_->forked() || !slot_->TakeReturn()) {
+    const bool forked = slot_ != nullptr && client_->forked();
+    if (done) done(forked ? client::Forked() : ReturnedBefore(feature()));
+    return;
+  }
+  client_->CheckIn(*slot_, client_->OnDispatcher(std::move(done)));
+}
+
+Status License::Resize(uint64_t count, CountMode mode) {
+  if (slot_ == nullptr) return ReturnedBefore("");
+  if (client_->forked()) return client::Forked();
+  return client::Await(
+      [&](const DoneCallback& done) { client_->Resize(*slot_, count, mode, done); });
+}
+
+void License::ResizeAsync(uint64_t count, CountMode mode, DoneCallback done) {
+  if (slot_ == nullptr || client_->forked()) {
+    if (done) done(slot_ == nullptr ? ReturnedBefore("") : client::Forked());
+    return;
+  }
+  client_->Resize(*slot_, count, mode, client_->OnDispatcher(std::move(done)));
+}
+
+Status License::SetIdle(bool idle) {
+  if (slot_ == nullptr) return ReturnedBefore("");
+  if (client_->forked()) return client::Forked();
+  return client_->SetIdle(*slot_, idle);
+}
+
+client::LicenseView License::View() const {
+  if (slot_ != nullptr && !client_->forked()) return slot_->Get();
+  client::LicenseView none;
+  none.state = LicenseState::kReturned;
+  none.usable = false;
+  return none;
+}
+
+uint64_t License::id() const {
+  return slot_ == nullptr ? 0 : slot_->id;
 }
 
 std::string License::feature() const {
-  return slot_ == nullptr ? "" : slot_->Get().feature;
+  return View().feature;
 }
 
 std::string License::version() const {
-  return slot_ == nullptr ? "" : slot_->Get().version;
+  return View().version;
 }
 
 uint64_t License::count() const {
-  return slot_ == nullptr ? 0 : slot_->Get().count;
+  return View().count;
 }
 
 uint64_t License::handle() const {
-  return slot_ == nullptr ? 0 : slot_->Get().handle;
+  return View().handle;
 }
 
 uint32_t License::node() const {
-  return slot_ == nullptr ? 0 : slot_->Get().node;
+  return View().node;
 }
 
 LicenseState License::state() const {
-  return slot_ == nullptr ? LicenseState::kReturned : slot_->Get().state;
+  return View().state;
 }
 
 bool License::usable() const {
-  return slot_ != nullptr && slot_->Get().usable;
+  return View().usable;
+}
+
+bool License::borrowed() const {
+  return slot_ != nullptr && slot_->borrowed;
 }
 
 // --- Client ---
 
 Result<Client> Client::Open(const ClientOptions& options) {
+  if (client::ForkedSinceFirstUse()) return client::Forked();
   auto state = std::make_shared<client::ClientState>(options);
   Status status = state->Open();
   if (!status.ok()) return status;
@@ -94,45 +160,101 @@ Client::Client(Client&& other) noexcept = default;
 
 Client& Client::operator=(Client&& other) noexcept {
   if (this == &other) return *this;
-  if (state_ != nullptr) state_->Close();
+  Client closed(std::move(*this));
   state_ = std::move(other.state_);
   return *this;
 }
 
 Client::~Client() {
-  if (state_ != nullptr) state_->Close();
+  if (state_ == nullptr) return;
+  if (state_->forked()) {
+    Abandon(std::move(state_));
+  } else {
+    state_->Close();
+  }
 }
 
-Result<License> Client::Checkout(const CheckoutRequest& request) {
-  Result<std::vector<License>> licenses = CheckoutTogether({request});
+Status Client::Check() const {
+  if (state_ == nullptr) return NoClient();
+  return state_->forked() ? client::Forked() : Status();
+}
+
+Result<License> Client::Checkout(const CheckoutRequest& request, const CheckoutOptions& options) {
+  Result<std::vector<License>> licenses = CheckoutTogether({request}, options);
   if (!licenses.ok()) return licenses.status();
   return std::move((*licenses)[0]);
 }
 
-Result<std::vector<License>> Client::CheckoutTogether(
-    const std::vector<CheckoutRequest>& requests) {
-  if (state_ == nullptr) return NoClient();
-  return state_->Checkout(requests);
+Result<std::vector<License>> Client::CheckoutTogether(const std::vector<CheckoutRequest>& requests,
+                                                      const CheckoutOptions& options) {
+  Status wrong = Check();
+  if (!wrong.ok()) return wrong;
+  return state_->Checkout(requests, options);
 }
 
 void Client::CheckoutAsync(const CheckoutRequest& request, CheckoutCallback done) {
-  if (state_ == nullptr) {
-    if (done) done(NoClient());
+  CheckoutAsync(request, CheckoutOptions(), std::move(done));
+}
+
+void Client::CheckoutAsync(const CheckoutRequest& request, const CheckoutOptions& options,
+                           CheckoutCallback done) {
+  CheckoutTogetherAsync({request}, options,
+                        [done = std::move(done)](Result<std::vector<License>> licenses) {
+                          if (!done) return;
+                          if (licenses.ok()) {
+                            done(Result<License>(std::move((*licenses)[0])));
+                          } else {
+                            done(Result<License>(licenses.status()));
+                          }
+                        });
+}
+
+void Client::CheckoutTogetherAsync(const std::vector<CheckoutRequest>& requests,
+                                   const CheckoutOptions& options, CheckoutsCallback done) {
+  const Status wrong = Check();
+  if (!wrong.ok()) {
+    if (done) done(wrong);
     return;
   }
-  state_->CheckoutAsync(request, std::move(done));
+  state_->CheckoutAsync(requests, options, std::move(done));
+}
+
+Status Client::CancelWaits() {
+  const Status wrong = Check();
+  return wrong.ok() ? state_->CancelWaits() : wrong;
+}
+
+Status Client::SetIdle(bool idle) {
+  const Status wrong = Check();
+  return wrong.ok() ? state_->SetIdleAll(idle) : wrong;
+}
+
+Result<BorrowedLicense> Client::Borrow(const CheckoutRequest& request, int64_t until_ms) {
+  Status wrong = Check();
+  if (!wrong.ok()) return wrong;
+  return state_->Borrow(request, until_ms);
+}
+
+Status Client::ReturnBorrowed(const BorrowedLicense& borrowed) {
+  const Status wrong = Check();
+  return wrong.ok() ? state_->ReturnBorrowed(borrowed) : wrong;
+}
+
+std::vector<BorrowedLicense> Client::Borrowed() const {
+  return Check().ok() ? state_->Borrowed() : std::vector<BorrowedLicense>();
 }
 
 Status Client::Close() {
-  return state_ == nullptr ? NoClient() : state_->Close();
+  const Status wrong = Check();
+  return wrong.ok() ? state_->Close() : wrong;
 }
 
 ClientStatus Client::status() const {
-  return state_ == nullptr ? ClientStatus() : state_->GetStatus();
+  return Check().ok() ? state_->GetStatus() : ClientStatus();
 }
 
 std::vector<std::string> Client::Diagnostics() const {
-  return state_ == nullptr ? std::vector<std::string>() : state_->Diagnostics();
+  return Check().ok() ? state_->Diagnostics() : std::vector<std::string>();
 }
 
 }  // namespace triad

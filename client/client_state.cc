@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <random>
@@ -70,7 +71,35 @@ std::string Addresses(const Cluster& cluster) {
   });
 }
 
+// The process that used the library first; 0: none has.
+std::atomic<pid_t> first_user{0};
+
 }  // namespace
+
+Status Forked() {
+  return Usage("",
+               "this process is a child of the one that opened the client: fork first, or exec");
+}
+
+bool ForkedSinceFirstUse() {
+  pid_t expected = 0;
+  const pid_t self = getpid();
+  return !first_user.compare_exchange_strong(expected, self) && expected != self;
+}
+
+Status Await(const std::function<void(const DoneCallback&)>& start) {
+  struct Waiter {
+    absl::Notification done;
+    Status status;
+  };
+  auto waiter = std::make_shared<Waiter>();
+  start([waiter](const Status& status) {
+    waiter->status = status;
+    waiter->done.Notify();
+  });
+  waiter->done.WaitForNotification();
+  return waiter->status;
+}
 
 // --- LicenseSlot ---
 
@@ -259,7 +288,8 @@ Result<ClientState::Licenses> ClientState::MakeResult(const Status& status,
   return licenses;
 }
 
-Result<ClientState::Licenses> ClientState::Checkout(const std::vector<CheckoutRequest>& requests) {
+Result<ClientState::Licenses> ClientState::Checkout(const std::vector<CheckoutRequest>& requests,
+                                                    const CheckoutOptions&) {
   struct Waiter {
     absl::Notification done;
     std::optional<Result<Licenses>> result;
@@ -273,54 +303,74 @@ Result<ClientState::Licenses> ClientState::Checkout(const std::vector<CheckoutRe
   return std::move(*waiter->result);
 }
 
-void ClientState::CheckoutAsync(const CheckoutRequest& request, Client::CheckoutCallback done) {
+void ClientState::CheckoutAsync(const std::vector<CheckoutRequest>& requests,
+                                const CheckoutOptions&, Client::CheckoutsCallback done) {
   // The callback runs, and dies, on the dispatcher's thread: it is the application's code. What
   // other threads let go of after that is empty.
-  auto callback = std::make_shared<Client::CheckoutCallback>(std::move(done));
-  StartCheckout({request}, [dispatcher = dispatcher_, callback](Result<Licenses> licenses) {
+  auto callback = std::make_shared<Client::CheckoutsCallback>(std::move(done));
+  StartCheckout(requests, [dispatcher = dispatcher_, callback](Result<Licenses> licenses) {
     auto result = std::make_shared<Result<Licenses>>(std::move(licenses));
     auto run = [result, callback] {
-      const Client::CheckoutCallback once = std::exchange(*callback, nullptr);
+      const Client::CheckoutsCallback once = std::exchange(*callback, nullptr);
       Result<Licenses> taken = std::move(*result);
-      if (once == nullptr) return;
-      if (taken.ok()) {
-        once(Result<License>(std::move((*taken)[0])));
-      } else {
-        once(Result<License>(taken.status()));
-      }
+      if (once != nullptr) once(std::move(taken));
     };
     // Only after Close is there no dispatcher; then this is the caller's own thread.
     if (!dispatcher->PostCall(run)) run();
   });
 }
 
-Status ClientState::CheckIn(const LicenseSlot& slot) {
-  struct Waiter {
-    absl::Notification done;
-    Status status;
+DoneCallback ClientState::OnDispatcher(DoneCallback done) {
+  auto callback = std::make_shared<DoneCallback>(std::move(done));
+  return [dispatcher = dispatcher_, callback](const Status& status) {
+    auto run = [status, callback] {
+      const DoneCallback once = std::exchange(*callback, nullptr);
+      if (once != nullptr) once(status);
+    };
+    if (!dispatcher->PostCall(run)) run();
   };
-  auto waiter = std::make_shared<Waiter>();
-  const bool posted = transport_->Post([this, waiter, id = slot.id] {
-    session_->StartCheckin(id, options_.request_timeout_ms, [waiter](const Status& status) {
-      waiter->status = status;
-      waiter->done.Notify();
-    });
-  });
-  if (!posted) return Closed();
-  waiter->done.WaitForNotification();
-  return waiter->status;
 }
 
-void ClientState::CheckInLater(const LicenseSlot& slot) {
-  transport_->Post(
-      [this, id = slot.id] { session_->StartCheckin(id, options_.request_timeout_ms, nullptr); });
+void ClientState::CheckIn(const LicenseSlot& slot, const DoneCallback& done) {
+  const bool posted = transport_->Post([this, done, id = slot.id] {
+    session_->StartCheckin(id, options_.request_timeout_ms, done);
+  });
+  if (!posted && done) done(Closed());
+}
+
+void ClientState::Resize(const LicenseSlot& slot, uint64_t, CountMode, const DoneCallback& done) {
+  done(Usage(slot.Get().feature, "not carried out yet"));
+}
+
+Status ClientState::SetIdle(const LicenseSlot& slot, bool) {
+  return Usage(slot.Get().feature, "not carried out yet");
+}
+
+Status ClientState::SetIdleAll(bool) {
+  return Usage("", "not carried out yet");
+}
+
+Status ClientState::CancelWaits() {
+  return Status();
+}
+
+Result<BorrowedLicense> ClientState::Borrow(const CheckoutRequest& request, int64_t) {
+  return Usage(request.feature, "not carried out yet");
+}
+
+Status ClientState::ReturnBorrowed(const BorrowedLicense& borrowed) {
+  return Usage(borrowed.feature, "not carried out yet");
+}
+
+std::vector<BorrowedLicense> ClientState::Borrowed() {
+  return {};
 }
 
 ClientStatus ClientState::GetStatus() {
   ClientStatus status;
   absl::Notification done;
   const bool posted = transport_->Post([&] {
-    status = session_->status();
+    static_cast<ClusterStatus&>(status) = session_->status();
     done.Notify();
   });
   if (posted) done.WaitForNotification();

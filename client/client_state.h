@@ -4,8 +4,11 @@
 // Shared by a Client and its Licenses, so that these may die in any order. Thread-safe.
 #pragma once
 
+#include <unistd.h>
+
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -22,6 +25,13 @@
 
 namespace triad::client {
 
+// What every call is answered in a child after fork.
+Status Forked();
+// This process is a child of one that has used the library.
+bool ForkedSinceFirstUse();
+// Starts something and blocks until it is done.
+Status Await(const std::function<void(const DoneCallback&)>& start);
+
 // One License's state, written by the transport's thread, read by any.
 class LicenseSlot {
  public:
@@ -32,6 +42,7 @@ class LicenseSlot {
   bool TakeReturn();
 
   const LicenseId id;
+  const bool borrowed = false;
 
  private:
   mutable absl::Mutex mutex_;
@@ -49,14 +60,27 @@ class ClientState final : public Observer, public std::enable_shared_from_this<C
 
   // Finds the clusters and opens a session with the first that serves.
   Status Open();
-  Result<Licenses> Checkout(const std::vector<CheckoutRequest>& requests);
-  void CheckoutAsync(const CheckoutRequest& request, Client::CheckoutCallback done);
-  // Waits for the answer; or not.
-  Status CheckIn(const LicenseSlot& slot);
-  void CheckInLater(const LicenseSlot& slot);
+  Result<Licenses> Checkout(const std::vector<CheckoutRequest>& requests,
+                            const CheckoutOptions& terms);
+  void CheckoutAsync(const std::vector<CheckoutRequest>& requests, const CheckoutOptions& terms,
+                     Client::CheckoutsCallback done);
+  Status CancelWaits();
+  // `done` may be null, and may come from any thread.
+  void CheckIn(const LicenseSlot& slot, const DoneCallback& done);
+  void Resize(const LicenseSlot& slot, uint64_t count, CountMode mode, const DoneCallback& done);
+  Status SetIdle(const LicenseSlot& slot, bool idle);
+  Status SetIdleAll(bool idle);
+  Result<BorrowedLicense> Borrow(const CheckoutRequest& request, int64_t until_ms);
+  Status ReturnBorrowed(const BorrowedLicense& borrowed);
+  std::vector<BorrowedLicense> Borrowed();
   Status Close();
   ClientStatus GetStatus();
   std::vector<std::string> Diagnostics() const;
+
+  // This process is a child of the one that opened the client.
+  bool forked() const { return getpid() != process_; }
+  // `done`, called on the dispatcher's thread.
+  DoneCallback OnDispatcher(DoneCallback done);
 
   // On the transport's thread.
   void OnEvent(const Event& event) override;
@@ -79,6 +103,7 @@ class ClientState final : public Observer, public std::enable_shared_from_this<C
   Result<Licenses> MakeResult(const Status& status, const std::vector<LicenseId>& ids);
   bool Insecure() const;
 
+  const pid_t process_ = getpid();
   const ClientOptions options_;
   int note_level_ = 0;  // lines up to it go to stderr
   SystemClock clock_;

@@ -216,8 +216,8 @@ int64_t Session::NextTimer() const {
   return std::min(next, NextCallTimer());
 }
 
-ClientStatus Session::status() const {
-  ClientStatus status;
+ClusterStatus Session::status() const {
+  ClusterStatus status;
   status.attached = attached_.has_value();
   status.node = node_;
   if (attachment_ > 0) status.address = links_.name(last_attached_);

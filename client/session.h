@@ -82,7 +82,7 @@ class Session final : public Driven {
   int64_t NextTimer() const override;
 
   bool closed() const { return closed_; }
-  ClientStatus status() const;
+  ClusterStatus status() const;
 
  private:
   // One request of the application, or of the library.

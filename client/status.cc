@@ -31,6 +31,10 @@ const char* EventName(Event::Kind kind) {
       return "violation";
     case Event::Kind::kRestored:
       return "restored";
+    case Event::Kind::kEnded:
+      return "ended";
+    case Event::Kind::kQueued:
+      return "queued";
   }
   return "unknown";
 }
