@@ -26,6 +26,9 @@ inline constexpr uint64_t kSeqWindow = 1000;
 inline constexpr size_t kEventsMax = 4096;
 // Lines that Client::Diagnostics keeps.
 inline constexpr size_t kDiagnosticLinesMax = 256;
+// The longest time for which a SeatPool's seat is taken: far beyond any agent's, and no sum
+// overflows.
+inline constexpr int64_t kSeatTimeMsMax = int64_t{10} * 366 * 24 * 3'600'000;
 // Messages that wait for a stream; beyond it the stream is broken off and everything is sent anew.
 inline constexpr size_t kSendQueueMax = 8192;
 // Messages in one batch on the stream.
