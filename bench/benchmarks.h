@@ -1,0 +1,17 @@
+// The benchmarks by name; each prints its table and fills its report. False: something was not as
+// it must be (a wrong answer, a system that did not start), and stderr says what.
+#pragma once
+
+#include "bench/report.h"
+
+namespace triad::bench {
+
+struct Settings {
+  // Seconds instead of minutes, to see that a benchmark still works. Its figures mean nothing.
+  bool quick = false;
+};
+
+bool RunCheckout(const Settings& settings, Report& report);
+bool RunFailover(const Settings& settings, Report& report);
+
+}  // namespace triad::bench

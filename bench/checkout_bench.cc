@@ -1,0 +1,163 @@
+// Checkout and check-in: Triad, etcd doing the same work, and the floors, in one run.
+//
+// One operation takes a seat and gives it back. Closed loop with 1 ... 1000 in flight over 32
+// sessions (one for one) spread over the three nodes, one session at the leader; open loop at a
+// quarter, half and three quarters of what 256 in flight reached, for each system its own.
+#include <array>
+#include <iostream>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "bench/benchmarks.h"
+#include "bench/etcd_seats.h"
+#include "bench/floor.h"
+#include "bench/load.h"
+#include "bench/triad_seats.h"
+#include "tests/integration/cluster.h"
+
+namespace triad::bench {
+namespace {
+
+constexpr std::array<int, 5> kInflight{1, 16, 64, 256, 1000};
+constexpr std::array<double, 3> kParts{0.25, 0.5, 0.75};  // of the capacity, open loop
+constexpr int kSessions = 32;
+constexpr int kCapacityInflight = 256;
+// What one operation writes: two entries of Triad's are about so large with their headers.
+constexpr size_t kAppendBytes = 512;
+
+struct Times {
+  int64_t warm_ms;
+  int64_t run_ms;
+};
+
+class Suite {
+ public:
+  Suite(const Settings& settings, Report& report)
+      : times_(settings.quick ? Times{200, 500} : Times{1'000, 5'000}), report_(report) {}
+
+  // Runs all closed and open loops of one system. `make(sessions)` gives new sessions.
+  template <typename Make>
+  bool Run(const std::string& system, bool open, const Make& make) {
+    double capacity = 0;
+    for (const int inflight : kInflight) {
+      const int sessions = inflight == 1 ? 1 : kSessions;
+      auto seats = make(sessions);
+      if (seats == nullptr) return false;
+      const Measured measured = RunClosed(loop_, *seats, inflight, times_.warm_ms, times_.run_ms);
+      if (inflight == kCapacityInflight) capacity = measured.ops_per_s;
+      Row row;
+      row.Set("system", system).Set("inflight", int64_t{inflight});
+      Add(std::move(row), sessions, measured);
+      if (!Right(system, *seats, measured)) return false;
+    }
+    for (const double part : open ? kParts : std::array<double, 3>{}) {
+      if (part * capacity < 1) continue;
+      auto seats = make(kSessions);
+      if (seats == nullptr) return false;
+      const Measured measured =
+          RunOpen(loop_, *seats, part * capacity, times_.warm_ms, times_.run_ms);
+      Row row;
+      row.Set("system", system).Set("rate", part * capacity);
+      Add(std::move(row), kSessions, measured);
+      if (!Right(system, *seats, measured)) return false;
+    }
+    return true;
+  }
+
+  Loop& loop() { return loop_; }
+  const Times& times() const { return times_; }
+
+ private:
+  void Add(Row row, int sessions, const Measured& measured) {
+    report_.Add(row.Set("sessions", int64_t{sessions})
+                    .Set("ops_per_s", measured.ops_per_s)
+                    .Set("p50_us", measured.p50_us)
+                    .Set("p99_us", measured.p99_us)
+                    .Set("errors", measured.errors));
+  }
+
+  template <typename System>
+  static bool Right(const std::string& system, const System& seats, const Measured& measured) {
+    if (!seats.wrong().empty()) {
+      std::cerr << "bench: " << system << " answered wrongly: " << seats.wrong() << "\n";
+      return false;
+    }
+    if (measured.operations == 0) std::cerr << "bench: " << system << ": no operation ended\n";
+    return measured.operations > 0;
+  }
+
+  const Times times_;
+  Report& report_;
+  Loop loop_;
+};
+
+// The leader first, so that a single session is at the leader.
+template <typename AddressOf>
+std::vector<std::string> LeaderFirst(int leader, const AddressOf& address) {
+  std::vector<std::string> addresses{address(leader)};
+  for (int node = 1; node <= 3; ++node) {
+    if (node != leader) addresses.push_back(address(node));
+  }
+  return addresses;
+}
+
+auto OpenedAt(Loop& loop, const std::vector<std::string>& addresses) {
+  return [&loop, addresses](int sessions) {
+    auto seats = std::make_unique<TriadSeats>(loop, addresses, sessions, "bench");
+    if (!seats->Open()) {
+      std::cerr << "bench: the sessions did not open\n";
+      seats.reset();
+    }
+    return seats;
+  };
+}
+
+bool RunTriad(Suite& suite) {
+  integration::Cluster::Options options;
+  options.features = "INCREMENT bench genesys.d 1.0 permanent 1000000\n";
+  options.flags = {"--session-ttl=3600s"};
+  integration::Cluster cluster(options);
+  if (!cluster.Start()) return false;
+  const auto addresses = LeaderFirst(cluster.WaitForLeader(), [&](int node) {
+    return absl::StrCat(cluster.Host(node), ":", cluster.port(node));
+  });
+  if (!suite.Run("triad", true, OpenedAt(suite.loop(), addresses))) return false;
+  const uint64_t used = cluster.Used("bench");
+  if (used != 0) std::cerr << "bench: " << used << " seats are still out\n";
+  return used == 0;
+}
+
+bool RunEtcd(Suite& suite) {
+  EtcdCluster cluster;
+  if (!cluster.Start()) return false;
+  const auto addresses =
+      LeaderFirst(cluster.Leader(), [&](int member) { return cluster.address(member); });
+  return suite.Run("etcd", true, [&](int sessions) {
+    return std::make_unique<EtcdSeats>(suite.loop(), addresses, sessions);
+  });
+}
+
+bool RunFloors(Suite& suite, Report& report) {
+  const SyncFloor sync = MeasureSyncedAppend(kAppendBytes, suite.times().run_ms);
+  report.Add(Row()
+                 .Set("system", "floor")
+                 .Set("case", "synced append")
+                 .Set("ops_per_s", sync.per_s)
+                 .Set("p50_us", sync.p50_us)
+                 .Set("p99_us", sync.p99_us));
+  const auto empty = StartEmpty();
+  if (!suite.Run("floor: empty stream", false, OpenedAt(suite.loop(), {empty->address}))) {
+    return false;
+  }
+  const auto chain = StartChain();
+  return suite.Run("floor: bare chain", false, OpenedAt(suite.loop(), {chain->address}));
+}
+
+}  // namespace
+
+bool RunCheckout(const Settings& settings, Report& report) {
+  Suite suite(settings, report);
+  return RunFloors(suite, report) && RunTriad(suite) && RunEtcd(suite);
+}
+
+}  // namespace triad::bench

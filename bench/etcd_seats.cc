@@ -1,0 +1,181 @@
+#include "bench/etcd_seats.h"
+
+#include <chrono>
+#include <iostream>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "grpcpp/grpcpp.h"
+#include "tests/integration/cluster.h"
+
+namespace triad::bench {
+namespace {
+
+constexpr const char* kEtcd = "/usr/bin/etcd";
+constexpr int kMembers = 3;
+constexpr int kStartMs = 30'000;
+
+std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+}  // namespace
+
+EtcdCluster::EtcdCluster() {
+  for (int member = 1; member <= kMembers; ++member) {
+    const auto at = static_cast<size_t>(member);
+    client_ports_[at] = integration::FreePort();
+    peer_ports_[at] = integration::FreePort();
+    addresses_[at] = absl::StrCat("127.0.0.1:", client_ports_[at]);
+    channels_[at] = ChannelTo(addresses_[at]);
+  }
+}
+
+void EtcdCluster::StartMember(int member) {
+  std::string all;
+  for (int i = 1; i <= kMembers; ++i) {
+    absl::StrAppend(&all, i > 1 ? "," : "", "m", i,
+                    "=http://127.0.0.1:", peer_ports_[static_cast<size_t>(i)]);
+  }
+  const auto at = static_cast<size_t>(member);
+  const std::string client = absl::StrCat("http://", addresses_[at]);
+  const std::string peer = absl::StrCat("http://127.0.0.1:", peer_ports_[at]);
+  processes_[at] = integration::Process(integration::Process::Options{
+      .argv = {kEtcd, absl::StrCat("--name=m", member),
+               absl::StrCat("--data-dir=", dir_.path(), "/m", member),
+               absl::StrCat("--listen-client-urls=", client),
+               absl::StrCat("--advertise-client-urls=", client),
+               absl::StrCat("--listen-peer-urls=", peer),
+               absl::StrCat("--initial-advertise-peer-urls=", peer),
+               absl::StrCat("--initial-cluster=", all), "--log-level=error"},
+      .environment = {},
+      .output = absl::StrCat(dir_.path(), "/m", member, ".log")});
+}
+
+bool EtcdCluster::Start() {
+  if (access(kEtcd, X_OK) != 0) {
+    std::cerr << "bench: " << kEtcd << " is not there: apt-get install etcd-server\n";
+    return false;
+  }
+  for (int member = 1; member <= kMembers; ++member) StartMember(member);
+  const bool up = integration::WaitFor([this] { return Leader() != 0; }, kStartMs);
+  if (!up) std::cerr << "bench: etcd did not come up; its logs: " << dir_.path() << "\n";
+  return up;
+}
+
+std::pair<uint64_t, uint64_t> EtcdCluster::IdAndLeader(int member) const {
+  auto stub = etcdserverpb::Maintenance::NewStub(channels_[static_cast<size_t>(member)]);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(500));
+  etcdserverpb::StatusResponse response;
+  if (!stub->Status(&context, {}, &response).ok()) return {0, 0};
+  return {response.header().member_id(), response.leader()};
+}
+
+int EtcdCluster::MembersUp() const {
+  int up = 0;
+  for (int member = 1; member <= kMembers; ++member) {
+    if (IdAndLeader(member).first != 0) ++up;
+  }
+  return up;
+}
+
+int EtcdCluster::Leader() const {
+  std::array<uint64_t, 4> ids{};
+  uint64_t leader = 0;
+  int answers = 0;
+  for (int member = 1; member <= kMembers; ++member) {
+    const auto [id, leads] = IdAndLeader(member);
+    ids[static_cast<size_t>(member)] = id;
+    if (id != 0) ++answers;
+    if (leads != 0) leader = leads;
+  }
+  if (answers < 2 || leader == 0) return 0;
+  for (int member = 1; member <= kMembers; ++member) {
+    if (ids[static_cast<size_t>(member)] == leader) return member;
+  }
+  return 0;
+}
+
+int EtcdSeats::next_run_ = 0;
+
+struct EtcdSeats::Call : Tag {
+  EtcdSeats* seats = nullptr;
+  int session = 0;
+  bool take = false;
+  int64_t seat = 0;
+  Done done;
+  grpc::ClientContext context;
+  etcdserverpb::TxnResponse response;
+  grpc::Status status;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<etcdserverpb::TxnResponse>> reader;
+
+  void Proceed(bool ok) override {
+    std::unique_ptr<Call> self(this);
+    seats->OnAnswer(this, ok && status.ok());
+  }
+};
+
+EtcdSeats::EtcdSeats(Loop& loop, const std::vector<std::string>& addresses, int sessions)
+    : loop_(loop) {
+  for (int i = 0; i < sessions; ++i) {
+    stubs_.push_back(
+        etcdserverpb::KV::NewStub(ChannelTo(addresses[static_cast<size_t>(i) % addresses.size()])));
+  }
+}
+
+void EtcdSeats::Operate(int session, Done done) {
+  int64_t seat = 0;
+  if (free_.empty()) {
+    seat = seats_++;
+  } else {
+    seat = free_.back();
+    free_.pop_back();
+  }
+  Send(session, true, seat, std::move(done));
+}
+
+void EtcdSeats::Send(int session, bool take, int64_t seat, Done done) {
+  const std::string key = absl::StrFormat("seats/%d/%08d", run_, seat);
+  etcdserverpb::TxnRequest request;
+  etcdserverpb::Compare& compare = *request.add_compare();
+  compare.set_result(take ? etcdserverpb::Compare::EQUAL : etcdserverpb::Compare::NOT_EQUAL);
+  compare.set_target(etcdserverpb::Compare::CREATE);
+  compare.set_key(key);
+  compare.set_create_revision(0);
+  etcdserverpb::RequestOp& then = *request.add_success();
+  if (take) {
+    then.mutable_request_put()->set_key(key);
+    then.mutable_request_put()->set_value(absl::StrCat("bench bench /dev/tty ", session));
+  } else {
+    then.mutable_request_delete_range()->set_key(key);
+  }
+  auto* call = new Call;  // owns itself until the queue has called it
+  call->seats = this;
+  call->session = session;
+  call->take = take;
+  call->seat = seat;
+  call->done = std::move(done);
+  call->reader =
+      stubs_[static_cast<size_t>(session)]->AsyncTxn(&call->context, request, loop_.queue());
+  call->reader->Finish(&call->response, &call->status, call);
+}
+
+void EtcdSeats::OnAnswer(Call* call, bool ok) {
+  if (!ok) {
+    // The seat's key may be there or not: it is not used again.
+    return call->done(false);
+  }
+  if (!call->response.succeeded() && wrong_.empty()) {
+    wrong_ = absl::StrCat("seat ", call->seat, call->take ? " was taken" : " was free");
+  }
+  if (call->take) return Send(call->session, false, call->seat, std::move(call->done));
+  free_.push_back(call->seat);
+  call->done(call->response.succeeded());
+}
+
+}  // namespace triad::bench

@@ -1,0 +1,77 @@
+// ./dev bench [NAME] [--quick]: runs the benchmarks and writes bench/out/NAME.json. Also the
+// processes that some of them need, under verbs of their own.
+#include <cstring>
+#include <functional>
+#include <iostream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "bench/benchmarks.h"
+#include "bench/chain.h"
+
+namespace triad::bench {
+namespace {
+
+using Benchmark = std::function<bool(const Settings&, Report&)>;
+
+const std::map<std::string, Benchmark>& Benchmarks() {
+  static const std::map<std::string, Benchmark> all{{"checkout", RunCheckout},
+                                                    {"failover", RunFailover}};
+  return all;
+}
+
+int Usage() {
+  std::cerr << "usage: ./dev bench [NAME...] [--quick]\n  NAME:";
+  for (const auto& [name, run] : Benchmarks()) std::cerr << " " << name;
+  std::cerr << "\n  --quick: seconds instead of minutes; the figures mean nothing\n";
+  return 2;
+}
+
+int RunBenchmarks(const std::vector<std::string>& arguments) {
+  Settings settings;
+  std::string out = "bench/out";
+  std::vector<std::string> names;
+  for (const std::string& argument : arguments) {
+    if (argument == "--quick") {
+      settings.quick = true;
+    } else if (argument.rfind("--out=", 0) == 0) {
+      out = argument.substr(strlen("--out="));
+    } else if (Benchmarks().count(argument) > 0) {
+      names.push_back(argument);
+    } else {
+      std::cerr << "bench: no benchmark is named " << argument << "\n";
+      return Usage();
+    }
+  }
+  if (names.empty()) {
+    for (const auto& [name, run] : Benchmarks()) names.push_back(name);
+  }
+  bool ok = true;
+  for (const std::string& name : names) {
+    std::cout << "== " << name << " on " << Machine() << "\n";
+    Report report(name);
+    const bool ran = Benchmarks().at(name)(settings, report);
+    ok = report.Write(out) && ran && ok;
+  }
+  return ok ? 0 : 1;
+}
+
+int Main(const std::vector<std::string>& arguments) {
+  const std::string verb = arguments.empty() ? "" : arguments[0];
+  if (verb == "serve-empty" && arguments.size() == 2) return ServeEmpty(arguments[1]);
+  if (verb == "serve-chain-follower" && arguments.size() == 3) {
+    return ServeChainFollower(arguments[1], arguments[2]);
+  }
+  if (verb == "serve-chain-head" && arguments.size() == 5) {
+    return ServeChainHead(arguments[1], arguments[2], arguments[3], arguments[4]);
+  }
+  return RunBenchmarks(arguments);
+}
+
+}  // namespace
+}  // namespace triad::bench
+
+int main(int argc, char** argv) {
+  return triad::bench::Main({argv + 1, argv + argc});
+}

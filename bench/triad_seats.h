@@ -1,0 +1,122 @@
+// Seats of a Triad cluster, over the wire that libtriad uses: one stream per session, several
+// messages in a batch whenever several are ready.
+//
+// Not libtriad itself, which runs one thread per session with a cluster: thousands of sessions from
+// one thread load the cluster more. What it shares with it is every message. Every answer is
+// checked: a grant is of one seat and of a handle that nobody has, a check-in is done.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "bench/load.h"
+#include "triad/v1/license.grpc.pb.h"
+
+namespace triad::bench {
+
+// One stream to one address, driven by the Loop.
+class ClientStream {
+ public:
+  using OnMessage = std::function<void(const v1::ServerMessage&)>;
+  // `on_broken` is called once, from the Loop, when the stream ends by itself.
+  ClientStream(Loop& loop, const std::string& address, OnMessage on_message,
+               std::function<void()> on_broken);
+  ~ClientStream();  // cancels, and waits until the queue has let go of it
+  ClientStream(const ClientStream&) = delete;
+  ClientStream& operator=(const ClientStream&) = delete;
+
+  void Send(v1::ClientMessage message);
+  bool broken() const { return broken_; }
+
+ private:
+  struct Step : Tag {
+    Step(ClientStream* stream, void (ClientStream::*then)(bool)) : stream(stream), then(then) {}
+    void Proceed(bool ok) override { (stream->*then)(ok); }
+    ClientStream* stream;
+    void (ClientStream::*then)(bool);
+  };
+  void OnStarted(bool ok);
+  void OnRead(bool ok);
+  void OnWritten(bool ok);
+  void OnFinished(bool ok);
+  void Read();
+  void Write();
+  void Break();
+
+  Loop& loop_;
+  const OnMessage on_message_;
+  const std::function<void()> on_broken_;
+  std::unique_ptr<v1::LicenseService::Stub> stub_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientAsyncReaderWriter<v1::ClientBatch, v1::ServerBatch>> stream_;
+  Step started_{this, &ClientStream::OnStarted};
+  Step read_{this, &ClientStream::OnRead};
+  Step written_{this, &ClientStream::OnWritten};
+  Step finished_{this, &ClientStream::OnFinished};
+  v1::ServerBatch incoming_;
+  v1::ClientBatch outgoing_;  // being written
+  v1::ClientBatch waiting_;
+  grpc::Status status_;
+  int on_queue_ = 0;  // steps that the queue will still call
+  bool up_ = false;
+  bool writing_ = false;
+  bool broken_ = false;
+  bool finishing_ = false;
+};
+
+class TriadSeats final : public Seats {
+ public:
+  // `addresses`: "host:port"; session i goes to addresses[i % size].
+  TriadSeats(Loop& loop, const std::vector<std::string>& addresses, int sessions,
+             std::string feature);
+  ~TriadSeats() override;
+
+  // Opens all sessions; false: some did not open.
+  bool Open();
+  int sessions() const override { return static_cast<int>(sessions_.size()); }
+  void Operate(int session, Done done) override;
+  // Takes seats and keeps them: `count` seats in one checkout. For benchmarks of a full ledger.
+  void Take(int session, uint64_t count, Done done);
+  // What an answer said that should not have been said; "" while all is well.
+  const std::string& wrong() const { return wrong_; }
+
+ private:
+  struct Session {
+    std::string id;
+    std::string token;
+    std::unique_ptr<ClientStream> stream;
+    bool opened = false;
+    uint64_t next_seq = 1;
+    uint64_t acked = 0;
+    std::set<uint64_t> answered;  // above acked
+  };
+  struct Call {
+    int session = 0;
+    uint64_t seq = 0;
+    bool checkout = false;
+    bool keep = false;
+    Done done;
+  };
+
+  void OnMessage(int session, const v1::ServerMessage& message);
+  void OnBroken(int session);
+  void Send(int session, Call call, const std::function<void(v1::ClientRequest&)>& fill);
+  void OnOutcome(Call call, const v1::Outcome& outcome);
+  void Wrong(const std::string& what);
+  static void Answered(Session& session, uint64_t seq);
+
+  Loop& loop_;
+  const std::string feature_;
+  std::vector<Session> sessions_;
+  std::map<uint64_t, Call> calls_;
+  uint64_t next_id_ = 1;
+  std::set<uint64_t> out_;  // handles
+  std::string wrong_;
+};
+
+}  // namespace triad::bench
