@@ -47,6 +47,7 @@ LedgerEvent EventOf(LedgerEvent::Kind kind, const Session& session) {
   LedgerEvent event = EventOf(kind);
   event.session = session.id;
   event.node = session.node;
+  event.identity = &session.identity;
   return event;
 }
 
@@ -108,6 +109,7 @@ std::string Complaint(const v1::InstallLicenses& install) {
 }  // namespace
 
 uint32_t RequiredVersion(const v1::Command& command) {
+  if (command.has_prune_usage()) return kUsageVersion;
   return command.has_install() && command.install().replaces() != 0 ? 2 : 1;
 }
 
@@ -140,8 +142,10 @@ absl::Status Ledger::Restore(LedgerStore& store) {
     return state.LoadRow(key, value);
   });
   if (status.ok()) status = state.Loaded(store.applied());
-  if (status.ok()) state_ = std::move(state);
-  return status;
+  if (!status.ok()) return status;
+  state_ = std::move(state);
+  usage_.clear();
+  return absl::OkStatus();
 }
 
 v1::Outcome Ledger::Apply(LogPosition position, const v1::LogRecord* record,
@@ -158,8 +162,22 @@ v1::Outcome Ledger::Apply(LogPosition position, const v1::LogRecord* record,
     head.set_wall_ms(stamp.wall_ms());
     head.set_utc_offset_s(stamp.utc_offset_s());
   }
-  Events ignored;
-  return ApplyCommand(record->command(), events == nullptr ? ignored : *events);
+  state_.ForgetRemoved();
+  Events unheard;
+  Events& all = events == nullptr ? unheard : *events;
+  const size_t before = all.size();
+  v1::Outcome outcome = ApplyCommand(record->command(), all);
+  if (cluster_version() >= kUsageVersion) {
+    RecordUsage(state_, *record, outcome, absl::MakeConstSpan(all).subspan(before), usage_);
+  }
+  return outcome;
+}
+
+UsageChanges Ledger::TakeUsage() {
+  UsageChanges changes;
+  changes.rows.swap(usage_);
+  changes.first = usage_chain().first();
+  return changes;
 }
 
 v1::Outcome Ledger::ApplyCommand(const v1::Command& command, Events& events) {
@@ -184,6 +202,8 @@ v1::Outcome Ledger::ApplyCommand(const v1::Command& command, Events& events) {
       return ApplyRecovered(command.recovered(), events);
     case v1::Command::kSetClusterVersion:
       return ApplyClusterVersion(command.set_cluster_version(), events);
+    case v1::Command::kPruneUsage:
+      return ApplyPruneUsage(command.prune_usage());
     case v1::Command::kAdmin:
     case v1::Command::kTimePasses:
       return Malformed("a command that this program cannot carry out yet");
@@ -219,6 +239,12 @@ v1::Outcome Ledger::ApplyClusterVersion(const v1::SetClusterVersion& set, Events
   if (set.version() <= cluster_version()) return Done();
   state_.head().set_cluster_version(set.version());
   events.push_back(EventOf(LedgerEvent::Kind::kClusterVersion));
+  return Done();
+}
+
+// The record of it says where the chain begins from now on (usage_record.h).
+v1::Outcome Ledger::ApplyPruneUsage(const v1::PruneUsage& prune) {
+  if (!PruneUsage(state_, prune)) return Malformed("no usage records are there to prune");
   return Done();
 }
 

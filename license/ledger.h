@@ -28,6 +28,7 @@
 #include "license/ledger_state.h"
 #include "license/ledger_store.h"
 #include "license/limits.h"
+#include "license/usage_record.h"
 #include "triad/v1/command.pb.h"
 
 namespace triad::license {
@@ -62,6 +63,8 @@ struct LedgerEvent {
   std::string feature;
   std::string reason;
   int32_t code = 0;
+  // Of whom; until the next Apply, also when its session has ended. nullptr: of nobody.
+  const v1::Identity* identity = nullptr;
 };
 
 class Ledger {
@@ -113,6 +116,9 @@ class Ledger {
   // Rows changed since the last call, net, in key order; includes the head row whenever anything
   // was applied.
   std::vector<RowChange> TakeChanges() { return state_.TakeChanges(); }
+  // Usage records made since the last call, to be stored with the rows of the same entries.
+  UsageChanges TakeUsage();
+  const v1::UsageChain& usage_chain() const { return state_.head().usage(); }
   // Rebuilds the ledger from rows. DATA_LOSS with the key when they do not fit together; the ledger
   // is then as it was.
   absl::Status Restore(LedgerStore& store);
@@ -136,6 +142,7 @@ class Ledger {
   v1::Outcome ApplyExpire(const v1::ExpireSession& expire, Events& events);
   v1::Outcome ApplyMembers(const v1::Members& members, Events& events);
   v1::Outcome ApplyRecovered(const v1::Recovered& recovered, Events& events);
+  v1::Outcome ApplyPruneUsage(const v1::PruneUsage& prune);
   v1::Outcome ApplyClusterVersion(const v1::SetClusterVersion& set, Events& events);
   v1::Outcome ApplyRequest(const v1::Request& request, Events& events);
   v1::Outcome ApplyCheckout(Session& session, const v1::Checkout& checkout, Events& events);
@@ -146,6 +153,7 @@ class Ledger {
 
   Limits limits_;
   LedgerState state_;
+  std::vector<UsageRow> usage_;
 };
 
 }  // namespace triad::license

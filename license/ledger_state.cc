@@ -152,7 +152,9 @@ void LedgerState::RemoveSession(Session& session) {
   Check(session.handles.empty(), "a session that ends holds nothing any more");
   for (const auto& [seq, result] : session.results) changed_.Removed(ResultRowOf(session, seq));
   changed_.Removed(RowOf(session));
-  sessions_.erase(IdOf(session));
+  auto entry = sessions_.find(IdOf(session));
+  removed_.push_back(std::move(entry->second));
+  sessions_.erase(entry);
 }
 
 void LedgerState::SetResult(Session& session, uint64_t seq, const v1::Outcome& outcome) {

@@ -100,8 +100,9 @@ class LedgerState {
   Session& AddSession(Session session);
   // Call for every change of a session's own fields.
   Session& Edit(Session& session);
-  // It must hold nothing any more.
+  // It must hold nothing any more. Its identity stays where it is until ForgetRemoved.
   void RemoveSession(Session& session);
+  void ForgetRemoved() { removed_.clear(); }
   void SetResult(Session& session, uint64_t seq, const v1::Outcome& outcome);
   std::optional<v1::Outcome> FindResult(const Session& session, uint64_t seq) const;
   // Raises acked, if higher, and drops the results up to it.
@@ -138,6 +139,7 @@ class LedgerState {
   v1::Members members_;  // empty: no row
   Catalog catalog_;
   Sessions sessions_;
+  std::vector<std::unique_ptr<Session>> removed_;  // by the present entry
   Checkouts checkouts_;
   std::map<uint64_t, PoolUse> uses_;  // by pool; an entry never moves, checkouts point at it
   ChangedRows changed_;

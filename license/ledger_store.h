@@ -29,6 +29,26 @@ struct RowChange {
   std::optional<std::string> value;
 };
 
+// A usage record's bytes under its number (usage_record.h).
+struct UsageRow {
+  uint64_t number = 0;
+  std::string bytes;
+  bool operator==(const UsageRow&) const = default;
+};
+
+// What is written of the usage records with one batch of rows.
+struct UsageChanges {
+  std::vector<UsageRow> rows;  // ascending
+  uint64_t first = 0;          // those below are deleted; 0 and 1: none
+};
+
+// Numbers from `from` to below `to`.
+struct UsageRange {
+  uint64_t from = 0;
+  uint64_t to = 0;
+  bool operator==(const UsageRange&) const = default;
+};
+
 // All rows as they were at one moment, however long the reader takes and whatever is written
 // meanwhile. It must not outlive its store. Used by the store's thread.
 class LedgerView {
