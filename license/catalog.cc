@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <set>
 #include <tuple>
 #include <type_traits>
@@ -18,9 +19,10 @@ namespace {
 static_assert(std::is_nothrow_move_constructible_v<std::vector<Pool>>,
               "by_feature_ and by_id_ point into pools_, which moves by handing over its array");
 
-// Attributes that tell pools apart (flexnet-facts 1.5), beside HOSTID, which counts by meaning.
-constexpr std::array<absl::string_view, 6> kPoolingAttributes = {
-    "DUP_GROUP", "FLOAT_OK", "HOST_BASED", "PLATFORMS", "USER_BASED", "VENDOR_STRING"};
+// Attributes that tell pools apart (flexnet-facts 1.5), beside HOSTID and DUP_GROUP, which count by
+// meaning.
+constexpr std::array<absl::string_view, 5> kPoolingAttributes = {
+    "FLOAT_OK", "HOST_BASED", "PLATFORMS", "USER_BASED", "VENDOR_STRING"};
 
 // A line that verified, on its way into a pool.
 struct Candidate {
@@ -51,6 +53,7 @@ std::string PoolingKey(const FeatureLine& line) {
   AppendField(out, CanonicalVersion(line.version));
   AppendField(out, line.uncounted ? "uncounted" : "counted");
   AppendField(out, HostIdsText(line));
+  AppendField(out, line.terms.dup_group ? line.terms.dup_group->ToString() : "-");
   for (absl::string_view name : kPoolingAttributes) {
     const std::string* value = line.Attribute(name);
     AppendField(out, value == nullptr ? "-" : absl::StrCat("=", *value));
@@ -90,10 +93,6 @@ bool GrantedBefore(const Candidate& a, const Candidate& b) {
 
 std::string Place(const Position& position) {
   return absl::StrCat(position.file, ":", position.line);
-}
-
-bool ValidOnDay(const FeatureLine& line, Day day) {
-  return (!line.start || *line.start <= day) && (!line.expiry || day <= *line.expiry);
 }
 
 // From sources to the lines that may be granted from, in grant order, and all complaints.
@@ -261,6 +260,68 @@ class Selection {
   std::vector<Candidate> candidates_;
 };
 
+// The terms while lines come and go: sums, and the largest of what is not summed.
+class RunningTerms {
+ public:
+  void Add(const FeatureLine& line) {
+    ++lines_;
+    terms_.licenses += line.count;
+    terms_.overdraft += line.terms.overdraft;
+    linger_.insert(line.terms.linger_s);
+    borrow_.insert(line.terms.borrow_hours);
+    minimum_.insert(line.terms.minimum);
+  }
+  void Remove(const FeatureLine& line) {
+    --lines_;
+    terms_.licenses -= line.count;
+    terms_.overdraft -= line.terms.overdraft;
+    linger_.erase(linger_.find(line.terms.linger_s));
+    borrow_.erase(borrow_.find(line.terms.borrow_hours));
+    minimum_.erase(minimum_.find(line.terms.minimum));
+  }
+  PoolTerms Now() const {
+    PoolTerms out = terms_;
+    out.valid = lines_ > 0;
+    if (!out.valid) return out;
+    out.linger_s = *linger_.rbegin();
+    out.borrow_hours = *borrow_.rbegin();
+    out.minimum = *minimum_.rbegin();
+    return out;
+  }
+
+ private:
+  PoolTerms terms_;
+  size_t lines_ = 0;
+  std::multiset<uint64_t> linger_;
+  std::multiset<uint32_t> borrow_;
+  std::multiset<uint64_t> minimum_;
+};
+
+std::vector<Pool::Span> SpansOf(const Pool& pool) {
+  constexpr Day kFirst{INT32_MIN};
+  struct Change {
+    std::vector<const FeatureLine*> come;
+    std::vector<const FeatureLine*> go;
+  };
+  std::map<Day, Change> changes;
+  for (const Pool::Line& entry : pool.lines) {
+    const FeatureLine& line = entry.line;
+    const Day start = line.start.value_or(kFirst);
+    if (line.expiry && *line.expiry < start) continue;
+    changes[start].come.push_back(&line);
+    if (line.expiry) changes[Day{line.expiry->days + 1}].go.push_back(&line);
+  }
+  std::vector<Pool::Span> spans;
+  RunningTerms running;
+  for (const auto& [day, change] : changes) {
+    for (const FeatureLine* line : change.go) running.Remove(*line);
+    for (const FeatureLine* line : change.come) running.Add(*line);
+    PoolTerms terms = running.Now();
+    if (spans.empty() || spans.back().terms != terms) spans.push_back({day, terms});
+  }
+  return spans;
+}
+
 std::vector<Pool> MakePools(std::vector<Candidate>& candidates) {
   std::vector<Pool> pools;
   std::map<std::string, size_t> index;
@@ -277,12 +338,20 @@ std::vector<Pool> MakePools(std::vector<Candidate>& candidates) {
       const std::string* vendor_string = line.Attribute("VENDOR_STRING");
       if (vendor_string != nullptr) pool.vendor_string = *vendor_string;
       pool.host_ids = HostIdsText(line);
+      pool.locks = line.host_ids;
       pool.uncounted = line.uncounted;
+      pool.dup_group = line.terms.dup_group;
+      pool.host_based = line.terms.host_based;
+      pool.user_based = line.terms.user_based;
+      pool.platforms = line.terms.platforms;
       pools.push_back(std::move(pool));
     }
-    pools[place->second].lines.push_back(
+    Pool& pool = pools[place->second];
+    if (!pool.suite_dup_group) pool.suite_dup_group = line.terms.suite_dup_group;
+    pool.lines.push_back(
         {std::move(candidate.line), std::move(candidate.canonical), std::move(candidate.sign)});
   }
+  for (Pool& pool : pools) pool.spans = SpansOf(pool);
   return pools;
 }
 
@@ -299,17 +368,19 @@ std::string HashOfLines(const std::vector<Pool>& pools) {
 
 }  // namespace
 
-uint64_t Pool::LicensesOn(Day day) const {
-  uint64_t sum = 0;
-  for (const Line& entry : lines) {
-    if (ValidOnDay(entry.line, day)) sum += entry.line.count;
-  }
-  return sum;
+const PoolTerms& Pool::On(Day day) const {
+  static const auto* const kNothing = new PoolTerms();
+  const auto after =
+      std::upper_bound(spans.begin(), spans.end(), day,
+                       [](Day wanted, const Span& span) { return wanted < span.from; });
+  return after == spans.begin() ? *kNothing : std::prev(after)->terms;
 }
 
-bool Pool::ValidOn(Day day) const {
-  return std::any_of(lines.begin(), lines.end(),
-                     [&](const Line& entry) { return ValidOnDay(entry.line, day); });
+std::optional<Day> Pool::NextChange(Day day) const {
+  const auto after =
+      std::upper_bound(spans.begin(), spans.end(), day,
+                       [](Day wanted, const Span& span) { return wanted < span.from; });
+  return after == spans.end() ? std::nullopt : std::optional<Day>(after->from);
 }
 
 std::string Pool::ExpiryText() const {

@@ -30,8 +30,20 @@ struct LicenseSources {
   VendorKeys keys;
 };
 
+// What a pool gives on one day: the sums, and the most generous terms, of the lines valid then.
+struct PoolTerms {
+  bool valid = false;
+  uint64_t licenses = 0;   // meaningless for an uncounted pool
+  uint64_t overdraft = 0;  // beyond `licenses`, by OVERDRAFT=
+  uint64_t linger_s = 0;
+  uint32_t borrow_hours = 0;  // 0: no line may be borrowed from
+  uint64_t minimum = 0;       // fewest licenses of one checkout: the largest of its lines'
+  bool operator==(const PoolTerms&) const = default;
+};
+
 // Lines that count together (flexnet-facts 1.5): same feature, vendor, version and the other
-// pooling components.
+// pooling components: DUP_GROUP, FLOAT_OK, HOST_BASED, HOSTID, PLATFORMS, USER_BASED,
+// VENDOR_STRING, and of which suite it is a part.
 struct Pool {
   // Hash of the pooling components: the same pool keeps its id over a change of licenses.
   uint64_t id = 0;
@@ -39,19 +51,43 @@ struct Pool {
   std::string vendor;
   std::string version;
   std::string vendor_string;
-  std::string host_ids;  // "": floating
+  std::string host_ids;       // "": floating
+  std::vector<HostId> locks;  // the same, read
   bool uncounted = false;
+  std::optional<DupGroup> dup_group;        // unset: what the client asks for
+  std::optional<DupGroup> suite_dup_group;  // of an enabling pool; unset: its components' group
+  std::optional<uint64_t> host_based;       // only hosts that INCLUDE names, at most so many
+  std::optional<uint64_t> user_based;
+  std::vector<std::string> platforms;  // lower case; empty: all
+  // A component of a package with OPTIONS=SUITE: each checkout takes a license of `pool` too.
+  struct Suite {
+    uint64_t pool = 0;
+    // OPTIONS=SUITE_RESERVED: the first component keeps the others for that user.
+    bool reserved = false;
+  };
+  std::optional<Suite> suite;
+  std::vector<uint64_t> components;  // of an enabling pool: its components' pools, in order
   struct Line {
     FeatureLine line;
     std::string canonical;
     ParsedSign sign;
   };
   std::vector<Line> lines;  // in sort order
+  // From which day on which terms hold, in order; before the first, nothing is valid.
+  struct Span {
+    Day from;
+    PoolTerms terms;
+  };
+  std::vector<Span> spans;
 
-  // Licenses of the lines valid on `day`. 0 when all are expired. Meaningless for an uncounted
-  // pool.
-  uint64_t LicensesOn(Day day) const;
-  bool ValidOn(Day day) const;
+  // What it gives on `day`. Costs the same for one line as for a thousand.
+  const PoolTerms& On(Day day) const;
+  // The first day after `day` on which On() says something else; unset: never again.
+  std::optional<Day> NextChange(Day day) const;
+  // Shorter words for what most ask. 0 licenses when all lines are expired.
+  uint64_t LicensesOn(Day day) const { return On(day).licenses; }
+  uint64_t OverdraftOn(Day day) const { return On(day).overdraft; }
+  bool ValidOn(Day day) const { return On(day).valid; }
   // The latest expiry of its lines as the file writes it, "permanent" if one never ends.
   std::string ExpiryText() const;
 };

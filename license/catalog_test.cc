@@ -470,5 +470,59 @@ TEST(Catalog, ThreeServersKeepTheirOrder) {
   EXPECT_EQ(catalog.server_set(), Sha256Hex("4:ID=3,4:ID=1,4:ID=2,"));
 }
 
+// ---- what a pool gives on a day
+
+TEST(Catalog, APoolSumsTheLinesOfTheDayAndTakesTheirMostGenerousTerms) {
+  const Catalog catalog = OneFile(
+      "INCREMENT f acme 1 31-jan-2026 5 OVERDRAFT=2 LINGER=60 BORROW\n"
+      "INCREMENT f acme 1 28-feb-2026 7 OVERDRAFT=1 LINGER=90 MINIMUM=3 START=10-jan-2026\n");
+  ASSERT_THAT(Texts(catalog.diagnostics()), IsEmpty());
+  ASSERT_THAT(catalog.pools(), SizeIs(1));
+  const Pool& pool = catalog.pools()[0];
+  struct Row {
+    const char* day;
+    PoolTerms terms;
+  };
+  const Row rows[] = {
+      {"1-jan-1970", {true, 5, 2, 60, 168, 0}},
+      {"9-jan-2026", {true, 5, 2, 60, 168, 0}},
+      {"10-jan-2026", {true, 12, 3, 90, 168, 3}},
+      {"31-jan-2026", {true, 12, 3, 90, 168, 3}},
+      {"1-feb-2026", {true, 7, 1, 90, 0, 3}},
+      {"28-feb-2026", {true, 7, 1, 90, 0, 3}},
+      {"1-mar-2026", {}},
+      {"1-jan-2100", {}},
+  };
+  for (const Row& row : rows) {
+    EXPECT_EQ(pool.On(On(row.day)), row.terms) << row.day;
+    EXPECT_EQ(pool.LicensesOn(On(row.day)), row.terms.licenses);
+    EXPECT_EQ(pool.OverdraftOn(On(row.day)), row.terms.overdraft);
+    EXPECT_EQ(pool.ValidOn(On(row.day)), row.terms.valid);
+  }
+  EXPECT_EQ(pool.NextChange(On("1-jan-2020")), On("10-jan-2026"));
+  EXPECT_EQ(pool.NextChange(On("10-jan-2026")), On("1-feb-2026"));
+  EXPECT_EQ(pool.NextChange(On("1-feb-2026")), On("1-mar-2026"));
+  EXPECT_EQ(pool.NextChange(On("1-mar-2026")), std::nullopt);
+}
+
+TEST(Catalog, APoolHasTheTypedPoolingComponents) {
+  const Catalog catalog = OneFile(
+      "INCREMENT f acme 1 permanent 5 DUP_GROUP=HU USER_BASED=4 HOST_BASED PLATFORMS=x64_lsb "
+      "HOSTID=\"ANY 0019D1AABBCC\"\n"
+      "INCREMENT f acme 1 permanent 5 DUP_GROUP=UH USER_BASED=4 HOST_BASED PLATFORMS=x64_lsb "
+      "HOSTID=\"ANY 0019d1aabbcc\" SN=2\n"
+      "INCREMENT f acme 1 permanent 5 DUP_GROUP=SITE\nINCREMENT f acme 1 permanent 5\n");
+  ASSERT_THAT(catalog.pools(), SizeIs(3));
+  const Pool& pool = catalog.pools()[0];
+  EXPECT_THAT(pool.lines, SizeIs(2));
+  EXPECT_EQ(pool.dup_group->ToString(), "UH");
+  EXPECT_EQ(pool.user_based, 4u);
+  EXPECT_EQ(pool.host_based, 5u);
+  EXPECT_THAT(pool.platforms, ElementsAre("x64_lsb"));
+  EXPECT_THAT(pool.locks, SizeIs(2));
+  EXPECT_EQ(catalog.pools()[1].dup_group->ToString(), "SITE");
+  EXPECT_EQ(catalog.pools()[2].dup_group, std::nullopt);
+}
+
 }  // namespace
 }  // namespace triad::license

@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "license/limits.h"
+#include "license/near_word.h"
 
 namespace triad::license {
 namespace {
@@ -28,28 +29,11 @@ constexpr std::array<KeywordName, 9> kKeywords = {{
     {"FEATURESET", Keyword::kFeatureSet},
 }};
 constexpr size_t kKeywordBytesMax = 10;
-constexpr size_t kEditDistanceMax = 2;
+constexpr size_t kEditDistanceMax = 2;  // as NearWord
 
 // Blanks between words. A CR that is not part of a line end is one, too.
 bool IsBlank(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
-}
-
-// Levenshtein's; both words are short.
-size_t EditDistance(absl::string_view a, absl::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t above = row[j];
-      const size_t changed = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      row[j] = std::min({above + 1, row[j - 1] + 1, changed});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
 }
 
 }  // namespace
@@ -62,17 +46,9 @@ Keyword FindKeyword(absl::string_view word) {
 }
 
 absl::string_view NearKeyword(absl::string_view word) {
-  absl::string_view best;
-  size_t best_distance = kEditDistanceMax + 1;
-  if (word.size() > kKeywordBytesMax + kEditDistanceMax) return best;
-  for (const KeywordName& entry : kKeywords) {
-    const size_t distance = EditDistance(word, entry.name);
-    if (distance == 0) return "";
-    if (distance >= best_distance) continue;
-    best = entry.name;
-    best_distance = distance;
-  }
-  return best;
+  std::array<absl::string_view, kKeywords.size()> names;
+  for (size_t i = 0; i < kKeywords.size(); ++i) names[i] = kKeywords[i].name;
+  return NearWord(word, names);
 }
 
 Lexer::Lexer(absl::string_view bytes) : bytes_(bytes) {

@@ -14,6 +14,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "license/attributes.h"
 #include "license/diagnostic.h"
 #include "license/host_id.h"
 
@@ -42,17 +43,19 @@ struct VendorLine {
   std::vector<std::string> unused;
 };
 
+// A FEATURE, INCREMENT, UPGRADE or PACKAGE line.
 struct FeatureLine {
-  enum class Kind { kFeature, kIncrement };
+  enum class Kind { kFeature, kIncrement, kUpgrade, kPackage };
   Kind kind = Kind::kFeature;
   Position position;
   std::string feature;
   std::string vendor;
-  std::string version;
+  std::string version;        // of an UPGRADE: what it makes; of a PACKAGE: may be ""
+  std::string from_version;   // UPGRADE: of this version or a later one below `version`
   std::string expiry_text;    // as written
   std::optional<Day> expiry;  // unset: permanent. Valid through the end of this day
   bool uncounted = false;
-  uint64_t count = 0;
+  uint64_t count = 0;  // of a PACKAGE: 0
   // Attributes in file order: name as written, value without quotes. SIGN and positional key are
   // not among them.
   std::vector<std::pair<std::string, std::string>> attributes;
@@ -64,6 +67,16 @@ struct FeatureLine {
   std::vector<HostId> host_ids;  // HOSTID=; any one may match; empty: floating
   int sort = 100;
   bool sort_given = false;  // lines with an equal sort= keep their order, also with sort=100
+  LineTerms terms;
+  // Of a PACKAGE.
+  enum class Suite { kNone, kSuite, kReserved };
+  Suite suite = Suite::kNone;  // OPTIONS=
+  struct Component {
+    std::string feature;
+    std::string version;  // "": that of the line which enables the package
+    uint64_t count = 1;   // for each license of that line
+  };
+  std::vector<Component> components;
 
   const std::string* Attribute(absl::string_view name) const;  // nullptr: not there
 };
@@ -76,7 +89,8 @@ struct LicenseFile {
   bool servers_usable = true;
   std::vector<VendorLine> vendors;
   bool use_server = false;
-  std::vector<FeatureLine> features;
+  std::vector<FeatureLine> features;  // FEATURE, INCREMENT and UPGRADE, in file order
+  std::vector<FeatureLine> packages;
   Diagnostics diagnostics;
 };
 

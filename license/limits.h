@@ -31,6 +31,15 @@ inline constexpr size_t kWordsPerLineMax = 4096;
 inline constexpr size_t kHostIdsPerLineMax = 1000;
 // Licenses of one line. Keeps sums over all lines of a set far from 2^64.
 inline constexpr uint64_t kLicensesPerLineMax = 1'000'000'000;
+// FlexNet's hours for a BORROW without a value, and ten years: beyond every loan.
+inline constexpr uint32_t kBorrowHoursDefault = 168;
+inline constexpr uint32_t kBorrowHoursMax = 87'660;
+// Ten years; more is a mistyped number.
+inline constexpr uint64_t kLingerSecondsMax = 315'576'000;
+// Components of one PACKAGE, and of all packages times the lines that enable them: real suites have
+// under 200, and a file of 3 MB could otherwise stand for billions of lines.
+inline constexpr size_t kComponentsPerPackageMax = 2000;
+inline constexpr size_t kComponentLinesMax = 200'000;
 inline constexpr uint32_t kTtlMsMin = 1'000;
 inline constexpr uint32_t kTtlMsMax = 24u * 3600 * 1000;
 // Handles begin here: lmstat's readers expect small positive numbers, and 0 means none.

@@ -19,6 +19,9 @@ namespace {
 constexpr size_t kPositionalFields = 6;  // keyword, feature, vendor, version, expiry, count
 constexpr size_t kKeyDigitsMin = 12;     // of a positional key
 
+// Unknown attributes of one line that are told of: each costs a search for the near one.
+constexpr int kUnknownSaidMax = 4;
+
 Position PositionOf(absl::string_view file, const Word& word) {
   return Position{std::string(file), word.line, word.column};
 }
@@ -81,17 +84,6 @@ std::optional<int> ParsePort(absl::string_view text, int least) {
   if (!IsDigits(text) || !absl::SimpleAtoi(text, &port)) return std::nullopt;
   if (port < least || port > 65535) return std::nullopt;
   return port;
-}
-
-// Attributes that have a meaning in upper case only: in lower case they are not signed.
-bool IsVendorAttributeInLowerCase(absl::string_view name) {
-  static constexpr std::array<absl::string_view, 24> kNames = {
-      "auth",   "borrow",     "dup_group",     "float_ok",    "host_based",
-      "hostid", "issued",     "issuer",        "linger",      "minimum",
-      "notice", "one_ts_ok",  "overdraft",     "platforms",   "sign",
-      "sign2",  "sn",         "start",         "supersede",   "ts_ok",
-      "tz",     "user_based", "vendor_string", "vm_platforms"};
-  return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
 class FeatureReader {
@@ -221,10 +213,33 @@ class FeatureReader {
         complaints_.Warning(word,
                             absl::StrCat("`", word.text, "` is ignored: write sort= and a number"));
       }
-    } else if (IsVendorAttributeInLowerCase(name)) {
-      complaints_.Warning(word, absl::StrCat("`", name, "` in lower case has no effect: write ",
-                                             absl::AsciiStrToUpper(name)));
+    } else if (FindAttributeRule(name) == nullptr) {
+      WarnUnknown(word, name);
+    } else {
+      const absl::Status status =
+          ReadTerm(name, word.has_value(), word.value(), out_.count, &out_.terms);
+      if (!status.ok()) complaints_.Error(word, absl::StrCat(name, ": ", status.message()));
     }
+  }
+
+  void WarnUnknown(const Word& word, const std::string& name) {
+    // A line that is refused for something else, or is no license line at all, needs no advice.
+    if (out_.foreign_key || complaints_.failed() || ++unknown_ > kUnknownSaidMax) return;
+    const std::string upper = absl::AsciiStrToUpper(name);
+    if (FindAttributeRule(upper) != nullptr) {
+      complaints_.Warning(word,
+                          absl::StrCat("`", name, "` in lower case has no effect: write ", upper));
+      return;
+    }
+    absl::string_view near = NearAttribute(name);
+    complaints_.Warning(
+        word, near.empty() ? absl::StrCat("`", name, "` is not known and has no effect")
+                           : absl::StrCat("`", name, "` is not known and has no effect: if ", near,
+                                          " was meant, correct it",
+                                          near == absl::AsciiStrToLower(near)
+                                              ? ""
+                                              : absl::StrCat(" with ", out_.vendor,
+                                                             ", whose signature covers it")));
   }
 
   void ReadDate(const Word& word, std::optional<Day>& day) {
@@ -267,6 +282,7 @@ class FeatureReader {
   Complaints complaints_;
   FeatureLine out_;
   std::set<std::string> names_;
+  int unknown_ = 0;  // attributes
 };
 
 }  // namespace
