@@ -28,6 +28,30 @@ absl::string_view DenialText(DenialCode code) {
       return "user or host is on the EXCLUDE list";
     case DenialCode::kNotIncluded:
       return "user or host is not on the INCLUDE list";
+    case DenialCode::kUsersQueued:
+      return "users are queued for this feature";
+    case DenialCode::kClockSkew:
+      return "clock differs too much from the license server's";
+    case DenialCode::kNoneToBorrow:
+      return "no licenses to borrow";
+    case DenialCode::kNoBorrowing:
+      return "borrowing is not enabled for this feature";
+    case DenialCode::kClockSetBack:
+      return "clock was set back";
+    case DenialCode::kPlatform:
+      return "platform is not licensed";
+    case DenialCode::kOtherPool:
+      return "licenses are available in a different license pool";
+    case DenialCode::kMayNotRemove:
+      return "a lingering or borrowed license cannot be removed";
+    case DenialCode::kTerminalServer:
+      return "license does not permit terminal server clients";
+    case DenialCode::kBorrowTooLong:
+      return "licenses may not be borrowed that long";
+    case DenialCode::kBorrowFailed:
+      return "borrowing failed";
+    case DenialCode::kBorrowOver:
+      return "borrowing is over";
     case DenialCode::kBadParameter:
       return "bad parameter";
     case DenialCode::kBadVersion:

@@ -16,18 +16,30 @@ enum class DenialCode : int32_t {
   kExpired = -10,
   kNoServerLines = -13,
   kCannotConnect = -15,
+  kUsersQueued = -24,
   kVersionTooHigh = -25,  // the server does not support this version
   kMoreThanExist = -26,
   kStartInFuture = -31,
+  kClockSkew = -34,
   kExcluded = -38,
   kNotIncluded = -39,
   kBadParameter = -42,
+  kNoneToBorrow = -67,
+  kNoBorrowing = -68,
   kBadVersion = -77,
   kNoNamedUsers = -84,  // USER_BASED or HOST_BASED, and the options file names none
   kMaxExceeded = -87,
+  kClockSetBack = -88,
+  kPlatform = -89,
+  kOtherPool = -93,
   kServerDown = -96,
+  kMayNotRemove = -100,
   kAllReserved = -101,  // for others
+  kTerminalServer = -103,
+  kBorrowTooLong = -104,
   kTooManyConnections = -106,
+  kBorrowFailed = -117,
+  kBorrowOver = -118,
 };
 
 constexpr int32_t ToNumber(DenialCode code) {

@@ -7,17 +7,12 @@
 #include "absl/strings/str_cat.h"
 #include "license/check.h"
 #include "license/denial.h"
+#include "license/ledger_words.h"
 
 namespace triad::license {
 namespace {
 
 constexpr size_t kTokenHashBytes = 32;
-
-v1::Outcome Done() {
-  v1::Outcome outcome;
-  outcome.mutable_done();
-  return outcome;
-}
 
 v1::Outcome SessionUnknown() {
   return Refuse(v1::Refused::SESSION_UNKNOWN, "session is unknown: it has ended or never began");
@@ -31,31 +26,6 @@ v1::Outcome StaleAttachment(const Session& session) {
   return Refuse(v1::Refused::STALE_ATTACHMENT,
                 absl::StrCat("session is attached by number ", session.attachment,
                              " already: take a higher one"));
-}
-
-v1::Outcome Malformed(std::string reason) {
-  return Refuse(v1::Refused::MALFORMED, std::move(reason));
-}
-
-LedgerEvent EventOf(LedgerEvent::Kind kind) {
-  LedgerEvent event;
-  event.kind = kind;
-  return event;
-}
-
-LedgerEvent EventOf(LedgerEvent::Kind kind, const Session& session) {
-  LedgerEvent event = EventOf(kind);
-  event.session = session.id;
-  event.node = session.node;
-  event.identity = &session.identity;
-  return event;
-}
-
-LedgerEvent EventOf(LedgerEvent::Kind kind, const Session& session, const Checkout& checkout) {
-  LedgerEvent event = EventOf(kind, session);
-  event.holding = HoldingOf(checkout);
-  event.feature = event.holding.feature();
-  return event;
 }
 
 // "": within the limits.
@@ -89,27 +59,25 @@ std::string Complaint(const v1::OpenSession& open) {
   return Complaint(open.identity());
 }
 
-std::string Complaint(const v1::InstallLicenses& install) {
-  size_t bytes = 0;
-  for (const auto& file : install.license_files()) bytes += file.content().size();
-  for (const auto& file : install.option_files()) bytes += file.content().size();
-  if (bytes > kLicenseSetBytesMax) {
-    return absl::StrCat("the files have ", bytes, " bytes together, at most ", kLicenseSetBytesMax,
-                        " are taken");
-  }
-  for (const auto& vendor_key : install.vendor_keys()) {
-    if (vendor_key.public_key().size() != PublicKey().size()) {
-      return absl::StrCat("the public key of vendor ", vendor_key.vendor(), " has not ",
-                          PublicKey().size(), " bytes");
-    }
-  }
-  return "";
+}  // namespace
+
+namespace {
+
+bool NeedsVersion3(const v1::Request& request) {
+  if (!request.has_checkout()) return !request.has_checkin();
+  const v1::Checkout& checkout = request.checkout();
+  return checkout.wait() || !checkout.user().empty() || checkout.time_limit_ms() != 0 ||
+         std::any_of(checkout.items().begin(), checkout.items().end(), [](const auto& item) {
+           return !item.checkout_data().empty() || !item.dup_mask().empty();
+         });
 }
 
 }  // namespace
 
 uint32_t RequiredVersion(const v1::Command& command) {
   if (command.has_prune_usage()) return kUsageVersion;
+  if (command.has_admin() || command.has_time_passes()) return 3;
+  if (command.has_request() && NeedsVersion3(command.request())) return 3;
   return command.has_install() && command.install().replaces() != 0 ? 2 : 1;
 }
 
@@ -167,6 +135,7 @@ v1::Outcome Ledger::Apply(LogPosition position, const v1::LogRecord* record,
   Events& all = events == nullptr ? unheard : *events;
   const size_t before = all.size();
   v1::Outcome outcome = ApplyCommand(record->command(), all);
+  if (state_.AnyFreed()) ServeQueues(all);
   if (cluster_version() >= kUsageVersion) {
     RecordUsage(state_, *record, outcome, absl::MakeConstSpan(all).subspan(before), usage_);
   }
@@ -205,8 +174,9 @@ v1::Outcome Ledger::ApplyCommand(const v1::Command& command, Events& events) {
     case v1::Command::kPruneUsage:
       return ApplyPruneUsage(command.prune_usage());
     case v1::Command::kAdmin:
+      return ApplyAdmin(command.admin(), events);
     case v1::Command::kTimePasses:
-      return Malformed("a command that this program cannot carry out yet");
+      return ApplyTimePasses(events);
     case v1::Command::BODY_NOT_SET:
       break;
   }
@@ -245,22 +215,6 @@ v1::Outcome Ledger::ApplyClusterVersion(const v1::SetClusterVersion& set, Events
 // The record of it says where the chain begins from now on (usage_record.h).
 v1::Outcome Ledger::ApplyPruneUsage(const v1::PruneUsage& prune) {
   if (!PruneUsage(state_, prune)) return Malformed("no usage records are there to prune");
-  return Done();
-}
-
-v1::Outcome Ledger::ApplyInstall(const v1::InstallLicenses& install, Events& events) {
-  if (install.replaces() != license_set_number()) {
-    return Refuse(v1::Refused::SUPERSEDED,
-                  absl::StrCat("made to replace license set ", install.replaces(), ", but number ",
-                               license_set_number(), " is in force"));
-  }
-  if (std::string complaint = Complaint(install); !complaint.empty()) return Malformed(complaint);
-  state_.Install(install);
-  LedgerEvent event;
-  event.kind = LedgerEvent::Kind::kInstalled;
-  const Diagnostics& diagnostics = catalog().diagnostics();
-  if (!diagnostics.empty()) event.reason = diagnostics.front().ToString();
-  events.push_back(std::move(event));
   return Done();
 }
 
@@ -411,16 +365,31 @@ v1::Outcome Ledger::ApplyRequest(const v1::Request& request, Events& events) {
                   absl::StrCat("request ", seq, " is more than ", kPendingPerSessionMax,
                                " above the last acknowledged, ", session->acked));
   }
-  v1::Outcome outcome;
-  if (request.has_checkout()) {
-    outcome = ApplyCheckout(*session, request.checkout(), events);
-  } else if (request.has_checkin()) {
-    outcome = ApplyCheckin(*session, request.checkin(), events);
-  } else {
-    outcome = Malformed("a request without an operation");
-  }
+  v1::Outcome outcome = ApplyOperation(*session, request, events);
   state_.SetResult(*session, seq, outcome);
   return outcome;
+}
+
+v1::Outcome Ledger::ApplyOperation(Session& session, const v1::Request& request, Events& events) {
+  switch (request.op_case()) {
+    case v1::Request::kCheckout:
+      return ApplyCheckout(session, request.checkout(), events);
+    case v1::Request::kCheckin:
+      return ApplyCheckin(session, request.checkin(), events);
+    case v1::Request::kResize:
+      return ApplyResize(session, request.resize(), events);
+    case v1::Request::kSetIdle:
+      return ApplySetIdle(session, request.set_idle(), events);
+    case v1::Request::kCancelWait:
+      return ApplyCancelWait(session, request.cancel_wait(), events);
+    case v1::Request::kBorrow:
+      return ApplyBorrow(session, request.borrow(), events);
+    case v1::Request::kReturnBorrowed:
+      return ApplyReturn(session, request.return_borrowed(), events);
+    case v1::Request::OP_NOT_SET:
+      break;
+  }
+  return Malformed("a request without an operation");
 }
 
 // After a recovery nothing new is granted for a time; uncounted licenses cannot be granted twice.
@@ -461,8 +430,9 @@ v1::Outcome Ledger::ApplyCheckout(Session& session, const v1::Checkout& checkout
   outcome.mutable_granted();
   const std::vector<Grant>& grants = std::get<std::vector<Grant>>(decision);
   for (size_t i = 0; i < grants.size(); ++i) {
-    const Checkout& granted = state_.AddCheckout(session, *grants[i].pool, grants[i].count,
-                                                 checkout.items(static_cast<int>(i)).version());
+    const v1::Checkout::Item& item = checkout.items(static_cast<int>(i));
+    const Checkout& granted = state_.AddCheckout(
+        session, {.pool = grants[i].pool, .count = grants[i].count, .version = item.version()});
     *outcome.mutable_granted()->add_holdings() = HoldingOf(granted);
     events.push_back(EventOf(LedgerEvent::Kind::kCheckedOut, session, granted));
   }

@@ -34,8 +34,9 @@
 namespace triad::license {
 
 // The newest command that this program knows: 1 all of the first release, 2 a license set that
-// replaces another. A new command, or a new meaning of one, raises it (design 5.5).
-inline constexpr uint32_t kCommandVersion = 2;
+// replaces another, 3 queues, borrowing, reservations, what administrators do and what is due. A
+// new command, or a new meaning of one, raises it (design 5.5).
+inline constexpr uint32_t kCommandVersion = 3;
 // What a program must know to apply `command` as it is meant.
 uint32_t RequiredVersion(const v1::Command& command);
 
@@ -55,16 +56,50 @@ struct LedgerEvent {
     kMembers,     // other nodes are in force; see members()
     kRecovered,   // one node went on alone: see no_grants_until_ms()
     kClusterVersion,
+    // The queue. Its outcome, or an outcome of others, does not tell a waiter: these do.
+    kQueued,    // session, ticket, feature
+    kDequeued,  // session, ticket, feature, reason, code; without a grant. Code 0: its own wish,
+                // its session's end, or its time was over
+    kGranted,   // session, ticket, granted: came out of the queue; its kCheckedOut come first
+    // Lingers: the holder has given back, the licenses stay out.
+    kLingers,     // session (that had it), holding; its kCheckedIn comes first
+    kLingerOver,  // holding; reason "over" or "taken up again"
+    // Reservations at run time.
+    kReserved,    // who, feature, reservation, count, reason "USER ann"
+    kUnreserved,  // who, feature, reservation, count, reason "taken back" or "over"
+    // Of a checkout that is out.
+    kViolation,    // session (if held), holding, feature, reason
+    kRestored,     // session (if held), holding, feature, reason: of the violation that is over
+    kRemoved,      // who, session, holding: an administrator freed it; its kCheckedIn comes first
+    kReclaimed,    // session, holding, reason "idle", "time limit", "borrowing is over"; its
+                   // kCheckedIn comes first
+    kBorrowed,     // session, holding
+    kReturned,     // session, holding: a borrowed one, before its time
+    kResized,      // session, holding as it is now, count: as it was
+    kIdle,         // session, holding
+    kActive,       // session, holding: works with it again
+    kClockUndone,  // who: the highest date seen went back
   };
   Kind kind;
-  std::string session;
-  uint32_t node = 0;
+  std::string session;  // "": of none
+  uint32_t node = 0;    // that session's
   v1::Holding holding;
   std::string feature;
   std::string reason;
   int32_t code = 0;
   // Of whom; until the next Apply, also when its session has ended. nullptr: of nobody.
   const v1::Identity* identity = nullptr;
+  uint64_t ticket = 0;
+  v1::Granted granted;
+  std::string who;           // the administrator, as AdminCommand says
+  uint64_t reservation = 0;  // its id
+  uint64_t count = 0;
+};
+
+// When the leader should propose TimePasses, because something is due; unset: not at all.
+struct NextDue {
+  std::optional<uint64_t> cluster_ms;
+  std::optional<int64_t> wall_ms;
 };
 
 class Ledger {
@@ -113,6 +148,11 @@ class Ledger {
   // What a session holds at applied().index.
   v1::SessionState StateOf(const Session& session) const { return state_.SessionStateOf(session); }
 
+  NextDue NextDueAt() const;
+  const LedgerState::Waiters& waiters() const { return state_.waiters(); }
+  const LedgerState::Reservations& reservations() const { return state_.reservations(); }
+  const PoolUse* FindUse(uint64_t pool) const { return state_.FindUse(pool); }
+
   // Rows changed since the last call, net, in key order; includes the head row whenever anything
   // was applied.
   std::vector<RowChange> TakeChanges() { return state_.TakeChanges(); }
@@ -133,7 +173,6 @@ class Ledger {
   using Events = std::vector<LedgerEvent>;
 
   v1::Outcome ApplyCommand(const v1::Command& command, Events& events);
-  v1::Outcome ApplyInstall(const v1::InstallLicenses& install, Events& events);
   v1::Outcome ApplyOpen(const v1::OpenSession& open, Events& events);
   v1::Outcome ApplyReopen(Session& session, const v1::OpenSession& open, Events& events);
   v1::Outcome ApplyAttach(const v1::AttachSession& attach, Events& events);
@@ -145,11 +184,42 @@ class Ledger {
   v1::Outcome ApplyPruneUsage(const v1::PruneUsage& prune);
   v1::Outcome ApplyClusterVersion(const v1::SetClusterVersion& set, Events& events);
   v1::Outcome ApplyRequest(const v1::Request& request, Events& events);
+  v1::Outcome ApplyOperation(Session& session, const v1::Request& request, Events& events);
   v1::Outcome ApplyCheckout(Session& session, const v1::Checkout& checkout, Events& events);
   v1::Outcome ApplyCheckin(Session& session, const v1::Checkin& checkin, Events& events);
   std::optional<v1::Outcome> HoldBack(const std::vector<Grant>& grants) const;
   void Touch(Session& session);
   void End(Session& session, absl::string_view reason, Events& events);
+
+  // ledger_change.cc: another license set, another day
+  v1::Outcome ApplyInstall(const v1::InstallLicenses& install, Events& events);
+  // Who is in violation, and who no longer, after a change of licenses, of the day or of what is
+  // out.
+  void JudgeViolations(Events& events);
+
+  // ledger_admin.cc
+  v1::Outcome ApplyAdmin(const v1::AdminCommand& admin, Events& events);
+  v1::Outcome ApplyReserve(const v1::AdminCommand& admin, Events& events);
+  v1::Outcome ApplyUnreserve(const v1::AdminCommand& admin, Events& events);
+  v1::Outcome ApplyRemove(const v1::AdminCommand& admin, Events& events);
+  v1::Outcome ApplyUndoClock(const v1::AdminCommand& admin, Events& events);
+
+  // ledger_time.cc
+  v1::Outcome ApplyTimePasses(Events& events);
+  void Happen(const Due& due, Events& events);
+
+  // ledger_queue.cc
+  v1::Outcome ApplyCancelWait(Session& session, const v1::CancelWait& cancel, Events& events);
+  // Grants to those who wait what has come free, in their order; called at the end of each entry.
+  void ServeQueues(Events& events);
+
+  // ledger_borrow.cc
+  v1::Outcome ApplyBorrow(Session& session, const v1::Borrow& borrow, Events& events);
+  v1::Outcome ApplyReturn(Session& session, const v1::ReturnBorrowed& returned, Events& events);
+
+  // ledger_hold.cc: what becomes of a checkout while it is held
+  v1::Outcome ApplyResize(Session& session, const v1::Resize& resize, Events& events);
+  v1::Outcome ApplySetIdle(Session& session, const v1::SetIdle& set, Events& events);
 
   Limits limits_;
   LedgerState state_;

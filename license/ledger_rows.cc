@@ -24,7 +24,20 @@ bool NamesSession(RowKey::Kind kind) {
 }
 
 bool NamesNumber(RowKey::Kind kind) {
-  return kind == RowKey::Kind::kResult || kind == RowKey::Kind::kCheckout;
+  switch (kind) {
+    case RowKey::Kind::kReservation:
+    case RowKey::Kind::kResult:
+    case RowKey::Kind::kCheckout:
+    case RowKey::Kind::kViolation:
+    case RowKey::Kind::kWaiting:
+      return true;
+    case RowKey::Kind::kHead:
+    case RowKey::Kind::kLicenseSet:
+    case RowKey::Kind::kMembers:
+    case RowKey::Kind::kSession:
+      return false;
+  }
+  return false;
 }
 
 }  // namespace
@@ -56,9 +69,12 @@ std::optional<RowKey> DecodeRowKey(absl::string_view key) {
     case RowKey::Kind::kHead:
     case RowKey::Kind::kLicenseSet:
     case RowKey::Kind::kMembers:
+    case RowKey::Kind::kReservation:
     case RowKey::Kind::kSession:
     case RowKey::Kind::kResult:
     case RowKey::Kind::kCheckout:
+    case RowKey::Kind::kViolation:
+    case RowKey::Kind::kWaiting:
       break;
     default:
       return std::nullopt;

@@ -3,9 +3,12 @@
 //   H                    LedgerHead
 //   L                    InstallLicenses: the license set in force
 //   M                    Members: the cluster's nodes, once they are others than at its birth
+//   R <id>               ReservationRow: licenses set aside at run time
 //   S <session>          SessionRow
 //   T <session> <seq>    ResultRow: what a request was answered
 //   U <handle>           CheckoutRow
+//   V <pool>             ViolationRow: more is out than is licensed
+//   W <ticket>           WaitingRow: a checkout in the queue
 //
 // One letter, then the session's 16 bytes and 8 bytes big-endian. The letters stand in the order in
 // which rows are loaded: what a row refers to comes before it. Part of the disk format.
@@ -38,13 +41,16 @@ struct RowKey {
     kHead = 'H',
     kLicenseSet = 'L',
     kMembers = 'M',
+    kReservation = 'R',
     kSession = 'S',
     kResult = 'T',
-    kCheckout = 'U'
+    kCheckout = 'U',
+    kViolation = 'V',
+    kWaiting = 'W',
   };
   Kind kind = Kind::kHead;
   SessionId session = {};
-  uint64_t number = 0;  // seq or handle
+  uint64_t number = 0;  // seq, handle, id, pool or ticket
   // The order of the encoded keys.
   auto operator<=>(const RowKey&) const = default;
 };

@@ -66,13 +66,16 @@ TEST(RowKey, EncodedKeysAreReadBackAndOrderedLikeTheirRows) {
   const std::vector<RowKey> rows = {{Key::kHead},
                                     {Key::kLicenseSet},
                                     {Key::kMembers},
+                                    {Key::kReservation, {}, 7},
                                     {Key::kSession, low},
                                     {Key::kSession, high},
                                     {Key::kResult, low, 1},
                                     {Key::kResult, low, 256},
                                     {Key::kResult, high, 0},
                                     {Key::kCheckout, {}, 101},
-                                    {Key::kCheckout, {}, ~uint64_t{0}}};
+                                    {Key::kCheckout, {}, ~uint64_t{0}},
+                                    {Key::kViolation, {}, 1},
+                                    {Key::kWaiting, {}, 1}};
   for (size_t i = 0; i < rows.size(); ++i) {
     EXPECT_EQ(DecodeRowKey(EncodeRowKey(rows[i])), rows[i]) << i;
     if (i == 0) continue;

@@ -1,11 +1,13 @@
 #include "license/ledger_state.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "license/check.h"
+#include "license/host_id.h"
+#include "license/ledger_keys.h"
 #include "license/limits.h"
 
 namespace triad::license {
@@ -13,36 +15,22 @@ namespace {
 
 using Kind = RowKey::Kind;
 
-SessionId IdOf(const Session& session) {
-  return *ToSessionId(session.id);
+template <typename Message>
+bool Parse(absl::string_view bytes, Message& message) {
+  return message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
 }
 
-RowKey RowOf(const Session& session) {
-  return {Kind::kSession, IdOf(session)};
+// Names of single users and machines; groups are the options files'.
+bool IsNamed(absl::string_view type, absl::string_view name, const v1::Identity& identity,
+             absl::string_view user) {
+  if (type == "USER") return name == user;
+  if (type == "HOST") return name == identity.host();
+  if (type == "DISPLAY") return name == identity.display();
+  if (type == "PROJECT") return name == identity.project();
+  return false;
 }
 
-RowKey ResultRowOf(const Session& session, uint64_t seq) {
-  return {Kind::kResult, IdOf(session), seq};
-}
-
-RowKey CheckoutRowOf(uint64_t handle) {
-  return {Kind::kCheckout, {}, handle};
-}
-
-v1::SessionRow ToRow(const Session& session) {
-  v1::SessionRow row;
-  row.set_token_hash(session.token_hash);
-  *row.mutable_identity() = session.identity;
-  row.set_attachment(session.attachment);
-  row.set_node(session.node);
-  row.set_ttl_ms(session.ttl_ms);
-  row.set_last_seen_index(session.last_seen_index);
-  row.set_detached(session.detached);
-  row.set_acked(session.acked);
-  row.set_untouched(session.untouched);
-  row.set_opened_index(session.opened_index);
-  return row;
-}
+}  // namespace
 
 Catalog BuildCatalog(const v1::InstallLicenses& set) {
   LicenseSources sources;
@@ -59,30 +47,6 @@ Catalog BuildCatalog(const v1::InstallLicenses& set) {
     sources.keys.emplace(vendor_key.vendor(), key);
   }
   return Catalog::Build(sources);
-}
-
-template <typename Message>
-bool Parse(absl::string_view bytes, Message& message) {
-  return message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
-}
-
-absl::Status Bad(absl::string_view what) {
-  return absl::DataLossError(what);
-}
-
-}  // namespace
-
-v1::Holding HoldingOf(const Checkout& checkout) {
-  v1::Holding holding;
-  holding.set_handle(checkout.handle);
-  holding.set_feature(checkout.use->feature);
-  holding.set_version(checkout.version);
-  holding.set_count(checkout.count);
-  holding.set_pool(checkout.use->pool);
-  holding.set_start_wall_ms(checkout.start_wall_ms);
-  holding.set_start_utc_offset_s(checkout.start_utc_offset_s);
-  holding.set_granted_index(checkout.granted_index);
-  return holding;
 }
 
 LedgerState::LedgerState() {
@@ -106,6 +70,11 @@ const PoolUse* LedgerState::FindUse(uint64_t pool) const {
   return use == uses_.end() ? nullptr : &use->second;
 }
 
+const Waiter* LedgerState::FindWaiter(uint64_t ticket) const {
+  auto waiter = waiters_.find(ticket);
+  return waiter == waiters_.end() ? nullptr : waiter->second.get();
+}
+
 v1::SessionState LedgerState::SessionStateOf(const Session& session) const {
   v1::SessionState state;
   state.set_session(session.id);
@@ -116,7 +85,29 @@ v1::SessionState LedgerState::SessionStateOf(const Session& session) const {
   for (uint64_t handle : session.handles) {
     *state.add_holdings() = HoldingOf(*FindCheckout(handle));
   }
+  for (uint64_t ticket : session.waiting) *state.add_waiting() = WaitingOf(*FindWaiter(ticket));
   return state;
+}
+
+uint64_t LedgerState::PositionOf(const Waiter& waiter) const {
+  uint64_t position = 1;
+  for (uint64_t pool : waiter.pools) {
+    const auto& queue = FindUse(pool)->queue;
+    const auto ahead = std::distance(queue.begin(), queue.find(waiter.ticket));
+    position = std::max(position, static_cast<uint64_t>(ahead) + 1);
+  }
+  return position;
+}
+
+v1::Waiting LedgerState::WaitingOf(const Waiter& waiter) const {
+  v1::Waiting waiting;
+  waiting.set_ticket(waiter.ticket);
+  *waiting.mutable_checkout() = waiter.checkout;
+  waiting.set_position(PositionOf(waiter));
+  waiting.set_since_ms(waiter.since_ms);
+  waiting.set_since_wall_ms(waiter.since_wall_ms);
+  waiting.set_since_utc_offset_s(waiter.since_utc_offset_s);
+  return waiting;
 }
 
 void LedgerState::Install(const v1::InstallLicenses& set) {
@@ -125,6 +116,7 @@ void LedgerState::Install(const v1::InstallLicenses& set) {
   installed_ = set;
   catalog_ = BuildCatalog(set);
   head_.set_license_set_number(head_.license_set_number() + 1);
+  RebuildReservations(std::nullopt);
 }
 
 void LedgerState::SetMembers(const v1::Members& members) {
@@ -150,6 +142,7 @@ Session& LedgerState::Edit(Session& session) {
 
 void LedgerState::RemoveSession(Session& session) {
   Check(session.handles.empty(), "a session that ends holds nothing any more");
+  Check(session.waiting.empty(), "a session that ends waits for nothing any more");
   for (const auto& [seq, result] : session.results) changed_.Removed(ResultRowOf(session, seq));
   changed_.Removed(RowOf(session));
   auto entry = sessions_.find(IdOf(session));
@@ -185,309 +178,396 @@ void LedgerState::Acknowledge(Session& session, uint64_t acked) {
   session.results.erase(session.results.begin(), end);
 }
 
-const Checkout& LedgerState::AddCheckout(Session& session, const Pool& pool, uint64_t count,
-                                         absl::string_view version) {
+uint64_t LedgerState::TakeHandles(uint64_t count) {
+  const uint64_t first = head_.next_handle();
+  head_.set_next_handle(first + count);
+  return first;
+}
+
+// --- What is out ---
+
+PoolUse& LedgerState::UseOf(uint64_t pool, absl::string_view feature) {
+  auto [entry, first] = uses_.try_emplace(pool);
+  if (first) {
+    entry->second.pool = pool;
+    entry->second.feature = std::string(feature);
+  }
+  return entry->second;
+}
+
+void LedgerState::DropIfIdle(PoolUse& use) {
+  if (use.Idle()) uses_.erase(use.pool);
+}
+
+const Checkout& LedgerState::AddCheckout(Session& session, NewCheckout added) {
   auto checkout = std::make_unique<Checkout>();
-  checkout->handle = head_.next_handle();
+  checkout->handle = added.handle != 0 ? added.handle : TakeHandles(1);
   checkout->session = &session;
-  checkout->count = count;
+  checkout->count = added.count;
   checkout->start_wall_ms = head_.wall_ms();
   checkout->start_utc_offset_s = head_.utc_offset_s();
   checkout->granted_index = head_.applied_index();
-  checkout->version = std::string(version);
-  head_.set_next_handle(head_.next_handle() + 1);
+  checkout->version = std::move(added.version);
+  if (!added.user.empty() || !added.checkout_data.empty() || !added.dup_mask.empty() ||
+      added.ticket != 0 || added.ends_ms != 0 || added.overdraft != 0 || added.suite_of != 0) {
+    checkout->extra = std::make_unique<CheckoutExtra>();
+    CheckoutExtra& extra = *checkout->extra;
+    extra.user = std::move(added.user);
+    extra.checkout_data = std::move(added.checkout_data);
+    extra.dup_mask = std::move(added.dup_mask);
+    extra.ticket = added.ticket;
+    extra.ends_ms = added.ends_ms;
+    extra.overdraft = added.overdraft;
+    extra.suite_of = added.suite_of;
+  }
   changed_.Added(CheckoutRowOf(checkout->handle));
-  return Insert(std::move(checkout), pool.id, pool.feature);
+  return Insert(std::move(checkout), UseOf(added.pool->id, added.pool->feature));
 }
 
-const Checkout& LedgerState::Insert(std::unique_ptr<Checkout> checkout, uint64_t pool,
-                                    absl::string_view feature) {
-  auto [entry, first] = uses_.try_emplace(pool);
-  PoolUse& use = entry->second;
-  if (first) {
-    use.pool = pool;
-    use.feature = std::string(feature);
-  }
-  use.used += checkout->count;
-  use.handles.insert(checkout->handle);
+const Checkout& LedgerState::Insert(std::unique_ptr<Checkout> checkout, PoolUse& use) {
   checkout->use = &use;
-  checkout->session->handles.insert(checkout->handle);
-  checkout->session->held[use.feature] += checkout->count;
   const uint64_t handle = checkout->handle;
-  return *checkouts_.emplace_hint(checkouts_.end(), handle, std::move(checkout))->second;
+  Checkout& inserted =
+      *checkouts_.emplace_hint(checkouts_.end(), handle, std::move(checkout))->second;
+  Index(inserted);
+  return inserted;
 }
 
 void LedgerState::RemoveCheckout(uint64_t handle) {
   auto entry = checkouts_.find(handle);
   Check(entry != checkouts_.end(), "a checkout is returned once");
-  const Checkout& checkout = *entry->second;
-  Session& session = *checkout.session;
-  PoolUse& use = *checkout.use;
-  session.handles.erase(handle);
-  auto held = session.held.find(use.feature);
-  held->second -= checkout.count;
-  if (held->second == 0) session.held.erase(held);
-  use.used -= checkout.count;
-  use.handles.erase(handle);
-  if (use.handles.empty()) uses_.erase(use.pool);
+  PoolUse& use = *entry->second->use;
+  Unindex(*entry->second);
+  if (entry->second->extra != nullptr && entry->second->extra->owner != nullptr) {
+    removed_owners_.push_back(std::move(entry->second->extra->owner));
+  }
   checkouts_.erase(entry);
   changed_.Removed(CheckoutRowOf(handle));
+  if (!use.queue.empty()) freed_.insert(use.pool);
+  DropIfIdle(use);
 }
 
-// --- Rows ---
-
-std::optional<std::string> LedgerState::ValueOf(const RowKey& row) const {
-  switch (row.kind) {
-    case Kind::kHead:
-      return head_.SerializeAsString();
-    case Kind::kLicenseSet:
-      if (!installed_) return std::nullopt;
-      return installed_->SerializeAsString();
-    case Kind::kMembers:
-      if (members_.nodes_size() == 0) return std::nullopt;
-      return members_.SerializeAsString();
-    case Kind::kCheckout: {
-      const Checkout* checkout = FindCheckout(row.number);
-      if (checkout == nullptr) return std::nullopt;
-      v1::CheckoutRow value;
-      value.set_session(checkout->session->id);
-      *value.mutable_holding() = HoldingOf(*checkout);
-      return value.SerializeAsString();
-    }
-    case Kind::kSession:
-    case Kind::kResult:
-      break;
-  }
-  auto entry = sessions_.find(row.session);
-  if (entry == sessions_.end()) return std::nullopt;
-  const Session& session = *entry->second;
-  if (row.kind == Kind::kSession) return ToRow(session).SerializeAsString();
-  auto result = session.results.find(row.number);
-  if (result == session.results.end()) return std::nullopt;
-  return result->second;
+Checkout& LedgerState::BeginChange(uint64_t handle) {
+  auto entry = checkouts_.find(handle);
+  Check(entry != checkouts_.end(), "a checkout that is changed is out");
+  Unindex(*entry->second);
+  return *entry->second;
 }
 
-std::vector<RowKey> LedgerState::AllRows() const {
-  std::vector<RowKey> rows{{Kind::kHead}};
-  if (installed_) rows.push_back({Kind::kLicenseSet});
-  if (members_.nodes_size() > 0) rows.push_back({Kind::kMembers});
-  for (const auto& [id, session] : sessions_) rows.push_back({Kind::kSession, id});
-  for (const auto& [id, session] : sessions_) {
-    for (const auto& [seq, result] : session->results) rows.push_back({Kind::kResult, id, seq});
-  }
-  for (const auto& [handle, checkout] : checkouts_) rows.push_back(CheckoutRowOf(handle));
-  return rows;
+void LedgerState::EndChange(Checkout& checkout) {
+  Index(checkout);
+  changed_.Edited(CheckoutRowOf(checkout.handle));
+  NoteFreed(checkout.use->pool);
 }
 
-std::vector<RowChange> LedgerState::TakeChanges() {
-  if (head_.applied_index() == taken_index_) return {};
-  changed_.Edited({Kind::kHead});
-  std::vector<RowChange> changes;
-  changes.reserve(changed_.rows().size());
-  for (const auto& [row, stored] : changed_.rows()) {
-    changes.push_back({EncodeRowKey(row), ValueOf(row)});
-  }
-  changed_.Clear();
-  taken_index_ = head_.applied_index();
-  return changes;
+void LedgerState::Unhold(uint64_t handle) {
+  ChangeCheckout(handle, [](Checkout& checkout) {
+    if (checkout.extra == nullptr) checkout.extra = std::make_unique<CheckoutExtra>();
+    checkout.extra->owner = std::make_unique<v1::Identity>(checkout.session->identity);
+    checkout.session = nullptr;
+  });
 }
 
-uint64_t LedgerState::Digest() const {
-  RowHash hash;
-  for (const RowKey& row : AllRows()) {
-    hash.Add(EncodeRowKey(row));
-    hash.Add(*ValueOf(row));
-  }
-  return hash.value();
-}
-
-absl::Status LedgerState::LoadRow(absl::string_view key, absl::string_view value) {
-  absl::Status status;
-  std::optional<RowKey> row = DecodeRowKey(key);
-  if (!row) {
-    status = Bad("no row of the ledger is named so");
-  } else if (row->kind != Kind::kHead && head_.applied_index() == 0) {
-    status = Bad("row \"H\" is missing");
+void LedgerState::Index(Checkout& checkout) {
+  PoolUse& use = *checkout.use;
+  use.handles.insert(checkout.handle);
+  if (checkout.extra == nullptr && use.reservations.empty()) {
+    use.used += checkout.count;
   } else {
-    switch (row->kind) {
-      case Kind::kHead:
-        status = LoadHead(value);
-        break;
-      case Kind::kLicenseSet:
-        status = LoadLicenseSet(value);
-        break;
-      case Kind::kMembers:
-        status = LoadMembers(value);
-        break;
-      case Kind::kSession:
-        status = LoadSession(*row, value);
-        break;
-      case Kind::kResult:
-        status = LoadResult(*row, value);
-        break;
-      case Kind::kCheckout:
-        status = LoadCheckout(*row, value);
-        break;
-    }
+    IndexExtra(checkout);
   }
-  if (status.ok()) return status;
-  return Bad(absl::StrCat("ledger row \"", absl::CHexEscape(key), "\": ", status.message()));
+  Session* session = checkout.session;
+  if (session == nullptr || (checkout.extra != nullptr && checkout.extra->suite_of != 0)) return;
+  session->handles.insert(checkout.handle);
+  session->held[use.feature] += checkout.count;
 }
 
-absl::Status LedgerState::LoadHead(absl::string_view value) {
-  if (!Parse(value, head_) || head_.next_handle() < kFirstHandle) return Bad("unreadable");
-  taken_index_ = head_.applied_index();
-  return absl::OkStatus();
-}
-
-absl::Status LedgerState::LoadLicenseSet(absl::string_view value) {
-  v1::InstallLicenses set;
-  if (!Parse(value, set)) return Bad("unreadable");
-  catalog_ = BuildCatalog(set);
-  installed_ = std::move(set);
-  return absl::OkStatus();
-}
-
-absl::Status LedgerState::LoadMembers(absl::string_view value) {
-  if (!Parse(value, members_) || members_.nodes_size() == 0) return Bad("unreadable");
-  return absl::OkStatus();
-}
-
-absl::Status LedgerState::LoadSession(const RowKey& row, absl::string_view value) {
-  v1::SessionRow read;
-  if (!Parse(value, read)) return Bad("unreadable");
-  auto session = std::make_unique<Session>();
-  session->id = ToBytes(row.session);
-  session->token_hash = read.token_hash();
-  session->identity = std::move(*read.mutable_identity());
-  session->attachment = read.attachment();
-  session->node = read.node();
-  session->ttl_ms = read.ttl_ms();
-  session->last_seen_index = read.last_seen_index();
-  session->detached = read.detached();
-  session->untouched = read.untouched();
-  session->acked = read.acked();
-  session->opened_index = read.opened_index();
-  if (!sessions_.emplace(row.session, std::move(session)).second) return Bad("stands twice");
-  return absl::OkStatus();
-}
-
-absl::Status LedgerState::LoadResult(const RowKey& row, absl::string_view value) {
-  v1::ResultRow read;
-  if (!Parse(value, read) || !read.has_outcome()) return Bad("unreadable");
-  auto session = sessions_.find(row.session);
-  if (session == sessions_.end()) return Bad("its session is missing");
-  if (row.number <= session->second->acked) return Bad("is acknowledged, and still there");
-  if (!session->second->results.emplace(row.number, std::string(value)).second) {
-    return Bad("stands twice");
+void LedgerState::Unindex(Checkout& checkout) {
+  PoolUse& use = *checkout.use;
+  use.handles.erase(checkout.handle);
+  if (checkout.extra == nullptr) {
+    use.used -= checkout.count;
+  } else {
+    UnindexExtra(checkout);
   }
-  return absl::OkStatus();
+  Session* session = checkout.session;
+  if (session == nullptr || (checkout.extra != nullptr && checkout.extra->suite_of != 0)) return;
+  session->handles.erase(checkout.handle);
+  auto held = session->held.find(use.feature);
+  held->second -= checkout.count;
+  if (held->second == 0) session->held.erase(held);
 }
 
-absl::Status LedgerState::LoadCheckout(const RowKey& row, absl::string_view value) {
-  v1::CheckoutRow read;
-  if (!Parse(value, read)) return Bad("unreadable");
-  const v1::Holding& holding = read.holding();
-  Session* session = FindSession(read.session());
-  if (session == nullptr) return Bad("its session is missing");
-  if (holding.handle() != row.number) return Bad("has another handle inside");
-  if (holding.handle() >= head_.next_handle()) return Bad("its handle was never given out");
-  if (holding.count() == 0) return Bad("holds nothing");
-  if (FindCheckout(row.number) != nullptr) return Bad("stands twice");
-  const PoolUse* use = FindUse(holding.pool());
-  if (use != nullptr && use->feature != holding.feature())
-    return Bad("its pool has another feature");
-  auto checkout = std::make_unique<Checkout>();
-  checkout->handle = holding.handle();
-  checkout->session = session;
-  checkout->count = holding.count();
-  checkout->start_wall_ms = holding.start_wall_ms();
-  checkout->start_utc_offset_s = holding.start_utc_offset_s();
-  checkout->granted_index = holding.granted_index();
-  checkout->version = holding.version();
-  Insert(std::move(checkout), holding.pool(), holding.feature());
-  return absl::OkStatus();
+void LedgerState::IndexExtra(Checkout& checkout) {
+  PoolUse& use = *checkout.use;
+  std::string key = GroupKeyOf(checkout);
+  if (key.empty() && !use.reservations.empty() && NamedInReservation(checkout)) {
+    key = absl::StrCat("#", checkout.handle);  // alone, to note what it takes of reservations
+  }
+  if (checkout.extra == nullptr && !key.empty()) {
+    checkout.extra = std::make_unique<CheckoutExtra>();
+  }
+  if (key.empty()) {
+    use.used += checkout.count;
+  } else {
+    JoinGroup(checkout, key);
+  }
+  if (checkout.extra == nullptr) return;
+  if (checkout.lingers()) {
+    use.lingers[SeatKeyOf(IdentityOf(checkout), UserOf(checkout))].insert(checkout.handle);
+  }
+  if (checkout.extra->suite_of != 0) LinkSuite(checkout, checkout.handle);
+  IndexDues(checkout, /*add=*/true);
 }
 
-absl::Status LedgerState::Loaded(LogPosition applied) const {
-  const LogPosition head{head_.applied_index(), head_.applied_term()};
-  if (head != applied) {
-    return Bad(absl::StrCat("ledger row \"H\" stands at index ", head.index, " term ", head.term,
-                            ", the store at index ", applied.index, " term ", applied.term));
+void LedgerState::UnindexExtra(Checkout& checkout) {
+  PoolUse& use = *checkout.use;
+  if (checkout.extra->group == nullptr) {
+    use.used -= checkout.count;
+  } else {
+    LeaveGroup(checkout);
   }
-  if (installed_.has_value() != (head_.license_set_number() > 0)) {
-    return Bad(absl::StrCat("ledger row \"L\" does not fit ", head_.license_set_number(),
-                            " license sets in row \"H\""));
+  if (checkout.lingers()) {
+    auto its = use.lingers.find(SeatKeyOf(IdentityOf(checkout), UserOf(checkout)));
+    its->second.erase(checkout.handle);
+    if (its->second.empty()) use.lingers.erase(its);
   }
-  return absl::OkStatus();
+  if (checkout.extra->suite_of != 0) LinkSuite(checkout, 0);
+  IndexDues(checkout, /*add=*/false);
 }
 
-absl::Status LedgerState::CheckMembers() const {
-  uint32_t slot = 0;
-  size_t voters = 0;
-  for (const auto& node : members_.nodes()) {
-    if (node.slot() <= slot) return absl::InternalError("members are not in the order of slots");
-    slot = node.slot();
-    if (node.voter()) ++voters;
+// The component knows the suite's license that goes with it.
+void LedgerState::LinkSuite(const Checkout& suite, uint64_t handle) {
+  auto component = checkouts_.find(suite.extra->suite_of);
+  if (component == checkouts_.end()) return;
+  if (component->second->extra == nullptr) {
+    component->second->extra = std::make_unique<CheckoutExtra>();
   }
-  if (members_.nodes_size() > 0 && voters == 0) return absl::InternalError("nobody may vote");
-  return absl::OkStatus();
+  component->second->extra->suite = handle;
 }
 
-absl::Status LedgerState::CheckInvariants() const {
-  if (absl::Status status = CheckMembers(); !status.ok()) return status;
-  std::map<uint64_t, uint64_t> used;
-  std::map<uint64_t, std::vector<uint64_t>> out;
-  std::map<std::string, std::vector<uint64_t>> handles;
-  std::map<std::string, std::map<std::string, uint64_t>> held;
-  auto differs = [](auto&&... what) { return absl::InternalError(absl::StrCat(what...)); };
-  for (const auto& [handle, checkout] : checkouts_) {
-    const Session* session = checkout->session;
-    if (handle != checkout->handle) return differs("handle ", handle, " is filed wrongly");
-    if (handle < kFirstHandle || handle >= head_.next_handle()) {
-      return differs("handle ", handle, " was never given out");
-    }
-    if (checkout->count == 0) return differs("handle ", handle, " holds nothing");
-    if (FindSession(session->id) != session) return differs("handle ", handle, " has no session");
-    used[checkout->use->pool] += checkout->count;
-    out[checkout->use->pool].push_back(handle);
-    handles[session->id].push_back(handle);
-    held[session->id][checkout->use->feature] += checkout->count;
+void LedgerState::JoinGroup(Checkout& checkout, const std::string& key) {
+  PoolUse& use = *checkout.use;
+  Group& group = use.groups[key];
+  group.key = key;
+  if (!group.charges.empty() && checkout.handle < *group.handles.begin()) {
+    changed_.Edited(CheckoutRowOf(*group.handles.begin()));  // the charges stand with another now
   }
-  if (used.size() != uses_.size()) return differs("pools in use are counted wrongly");
-  for (const auto& [pool, use] : uses_) {
-    if (use.pool != pool || use.used != used[pool]) {
-      return differs("pool ", pool, ": ", used[pool], " out, ", use.used, " counted");
-    }
-    if (!std::equal(use.handles.begin(), use.handles.end(), out[pool].begin(), out[pool].end())) {
-      return differs("pool ", pool, ": its handles are not those out");
-    }
+  const uint64_t before = group.seats();
+  group.handles.insert(checkout.handle);
+  group.counts[checkout.count] += 1;
+  use.used += group.seats() - before;
+  checkout.extra->group = &group;
+  if (!loading_) ChargeReservations(checkout, group.seats() - before);
+}
+
+void LedgerState::LeaveGroup(Checkout& checkout) {
+  PoolUse& use = *checkout.use;
+  Group& group = *checkout.extra->group;
+  const uint64_t before = group.seats();
+  const bool stood_first = *group.handles.begin() == checkout.handle;
+  group.handles.erase(checkout.handle);
+  auto count = group.counts.find(checkout.count);
+  if (--count->second == 0) group.counts.erase(count);
+  use.used -= before - group.seats();
+  checkout.extra->group = nullptr;
+  const bool charged = !group.charges.empty();
+  ReleaseReservations(use, group);
+  if (group.handles.empty()) {
+    const std::string key = group.key;
+    use.groups.erase(key);
+  } else if (charged && (stood_first || before != group.seats())) {
+    changed_.Edited(CheckoutRowOf(*group.handles.begin()));
   }
-  for (const auto& [id, session] : sessions_) {
-    const std::string name = absl::BytesToHexString(session->id);
-    const std::vector<uint64_t>& its = handles[session->id];
-    if (IdOf(*session) != id) return differs("session ", name, " is filed wrongly");
-    if (!std::equal(session->handles.begin(), session->handles.end(), its.begin(), its.end())) {
-      return differs("session ", name, ": its handles are not those out");
-    }
-    const std::map<std::string, uint64_t>& sums = held[session->id];
-    if (!std::equal(session->held.begin(), session->held.end(), sums.begin(), sums.end())) {
-      return differs("session ", name, ": its licenses are summed wrongly");
-    }
-    for (const auto& [feature, count] : sums) {
-      if (count > kLicensesPerSessionMax) return differs("session ", name, " holds ", count);
-    }
-    if (!session->results.empty() && session->results.begin()->first <= session->acked) {
-      return differs("session ", name, " keeps an acknowledged result");
-    }
-    if (session->results.size() > kPendingPerSessionMax) {
-      return differs("session ", name, " keeps too many results");
-    }
-    if (session->last_seen_index > head_.applied_index()) {
-      return differs("session ", name, " was seen in the future");
-    }
+}
+
+// What the group has out more, because of `checkout`, is taken from the reservations that name it
+// first, in their order.
+void LedgerState::ChargeReservations(const Checkout& checkout, uint64_t seats) {
+  PoolUse& use = *checkout.use;
+  if (seats == 0 || use.reservations.empty()) return;
+  Group& group = *checkout.extra->group;
+  for (PoolReservation& reservation : use.reservations) {
+    const uint64_t unused = reservation.count - std::min(reservation.used, reservation.count);
+    const uint64_t taken = std::min(unused, seats);
+    if (taken == 0 || !Named(reservation, checkout)) continue;
+    reservation.used += taken;
+    group.charges[reservation.id] += taken;
+    seats -= taken;
+    changed_.Edited(CheckoutRowOf(*group.handles.begin()));
   }
-  return absl::OkStatus();
+}
+
+// What is out without being taken from a reservation comes free first; then the last reservation's.
+void LedgerState::ReleaseReservations(PoolUse& use, Group& group) {
+  uint64_t charged = 0;
+  for (const auto& [id, count] : group.charges) charged += count;
+  while (charged > group.seats()) {
+    auto last = std::prev(group.charges.end());
+    const uint64_t given = std::min(last->second, charged - group.seats());
+    for (PoolReservation& reservation : use.reservations) {
+      if (reservation.id == last->first) reservation.used -= given;
+    }
+    charged -= given;
+    last->second -= given;
+    if (last->second == 0) group.charges.erase(last);
+  }
+}
+
+bool LedgerState::Named(const PoolReservation& reservation, const Checkout& checkout) const {
+  return IsNamed(reservation.type, reservation.name, IdentityOf(checkout), UserOf(checkout));
+}
+
+bool LedgerState::NamedInReservation(const Checkout& checkout) const {
+  const auto& reservations = checkout.use->reservations;
+  return std::any_of(reservations.begin(), reservations.end(),
+                     [&](const PoolReservation& each) { return Named(each, checkout); });
+}
+
+void LedgerState::RebuildReservations(std::optional<uint64_t> only) {
+  std::map<uint64_t, std::vector<PoolReservation>> lists = ReservationLists();
+  for (auto& [pool, use] : uses_) {
+    if (!use.reservations.empty()) lists.try_emplace(pool);
+  }
+  for (auto& [pool, list] : lists) {
+    if (only && pool != *only) continue;
+    auto use = uses_.find(pool);
+    if (use == uses_.end()) {
+      const Pool* known = catalog_.FindPool(pool);
+      if (list.empty() || known == nullptr) continue;
+      use = uses_.find(UseOf(pool, known->feature).pool);
+    }
+    const std::vector<uint64_t> handles(use->second.handles.begin(), use->second.handles.end());
+    for (uint64_t handle : handles) Unindex(*checkouts_.find(handle)->second);
+    use->second.reservations = std::move(list);
+    for (uint64_t handle : handles) {
+      Index(*checkouts_.find(handle)->second);
+      changed_.Edited(CheckoutRowOf(handle));
+    }
+    NoteFreed(pool);
+    DropIfIdle(use->second);
+  }
+}
+
+std::map<uint64_t, std::vector<PoolReservation>> LedgerState::ReservationLists() const {
+  std::map<uint64_t, std::vector<PoolReservation>> lists;
+  for (const auto& [id, row] : reservations_) {
+    if (catalog_.FindPool(row.pool()) == nullptr) continue;  // asleep until its pool comes back
+    lists[row.pool()].push_back(
+        {id, row.reserve().count(), 0, row.reserve().type(), row.reserve().name()});
+  }
+  return lists;
+}
+
+void LedgerState::AddReservation(uint64_t id, v1::ReservationRow reservation) {
+  if (reservation.ends_ms() != 0) {
+    due_.insert({reservation.ends_ms(), Due::What::kReservation, id});
+  }
+  const uint64_t pool = reservation.pool();
+  Check(reservations_.emplace(id, std::move(reservation)).second, "a reservation is made once");
+  changed_.Added(ReservationRowOf(id));
+  RebuildReservations(pool);
+}
+
+void LedgerState::RemoveReservation(uint64_t id) {
+  auto entry = reservations_.find(id);
+  Check(entry != reservations_.end(), "a reservation is taken back once");
+  due_.erase({entry->second.ends_ms(), Due::What::kReservation, id});
+  const uint64_t pool = entry->second.pool();
+  reservations_.erase(entry);
+  changed_.Removed(ReservationRowOf(id));
+  RebuildReservations(pool);
+}
+
+// --- Who waits ---
+
+void LedgerState::NoteFreed(uint64_t pool) {
+  const auto use = uses_.find(pool);
+  if (use != uses_.end() && !use->second.queue.empty()) freed_.insert(pool);
+}
+
+void LedgerState::IndexWaiter(const Waiter& waiter, bool add) {
+  for (uint64_t pool : waiter.pools) {
+    PoolUse& use = UseOf(pool, "");
+    if (use.feature.empty()) {
+      if (const Pool* known = catalog_.FindPool(pool)) use.feature = known->feature;
+    }
+    if (add) {
+      use.queue.insert(waiter.ticket);
+      continue;
+    }
+    use.queue.erase(waiter.ticket);
+    NoteFreed(pool);
+    DropIfIdle(use);
+  }
+}
+
+const Waiter& LedgerState::AddWaiter(Waiter added) {
+  auto waiter = std::make_unique<Waiter>(std::move(added));
+  const uint64_t ticket = waiter->ticket;
+  waiter->session->waiting.insert(ticket);
+  if (waiter->ends_ms != 0) due_.insert({waiter->ends_ms, Due::What::kWait, ticket});
+  IndexWaiter(*waiter, /*add=*/true);
+  if (!loading_) changed_.Added(WaitingRowOf(ticket));
+  auto [entry, fresh] = waiters_.emplace(ticket, std::move(waiter));
+  Check(fresh, "a checkout waits once");
+  return *entry->second;
+}
+
+void LedgerState::MoveWaiter(uint64_t ticket, std::vector<uint64_t> pools) {
+  Waiter& waiter = *waiters_.find(ticket)->second;
+  if (waiter.pools == pools) return;
+  IndexWaiter(waiter, /*add=*/false);
+  waiter.pools = std::move(pools);
+  IndexWaiter(waiter, /*add=*/true);
+  changed_.Edited(WaitingRowOf(ticket));
+}
+
+void LedgerState::RemoveWaiter(uint64_t ticket) {
+  auto entry = waiters_.find(ticket);
+  Check(entry != waiters_.end(), "a checkout leaves the queue once");
+  Waiter& waiter = *entry->second;
+  IndexWaiter(waiter, /*add=*/false);
+  waiter.session->waiting.erase(ticket);
+  due_.erase({waiter.ends_ms, Due::What::kWait, ticket});
+  waiters_.erase(entry);
+  changed_.Removed(WaitingRowOf(ticket));
+}
+
+// --- What is due, and what is wrong ---
+
+void LedgerState::IndexDues(const Checkout& checkout, bool add) {
+  const CheckoutExtra& extra = *checkout.extra;
+  const auto note = [&](absl::btree_set<Due>& table, uint64_t at_ms, Due::What what) {
+    if (at_ms == 0) return;
+    const Due due{at_ms, what, checkout.handle};
+    if (add) {
+      table.insert(due);
+    } else {
+      table.erase(due);
+    }
+  };
+  note(due_, extra.lingers_until_ms, Due::What::kLinger);
+  note(due_, extra.ends_ms, Due::What::kTimeLimit);
+  note(due_, extra.reclaims_ms, Due::What::kIdle);
+  note(due_by_date_, static_cast<uint64_t>(extra.borrowed_until_wall_ms), Due::What::kBorrow);
+}
+
+void LedgerState::SetViolation(uint64_t pool, absl::string_view feature,
+                               const v1::ViolationRow& row) {
+  PoolUse& use = UseOf(pool, feature);
+  use.violation != nullptr ? changed_.Edited(ViolationRowOf(pool))
+                           : changed_.Added(ViolationRowOf(pool));
+  use.violation = std::make_unique<v1::ViolationRow>(row);
+}
+
+void LedgerState::ClearViolation(uint64_t pool) {
+  auto use = uses_.find(pool);
+  if (use == uses_.end() || use->second.violation == nullptr) return;
+  use->second.violation = nullptr;
+  changed_.Removed(ViolationRowOf(pool));
+  NoteFreed(pool);
+  DropIfIdle(use->second);
 }
 
 }  // namespace triad::license

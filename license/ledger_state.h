@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/btree_map.h"
@@ -21,60 +22,36 @@
 #include "license/catalog.h"
 #include "license/ledger_rows.h"
 #include "license/ledger_store.h"
+#include "license/ledger_tables.h"
 #include "triad/v1/command.pb.h"
 #include "triad/v1/ledger.pb.h"
 
 namespace triad::license {
 
-// What is out of one pool. Lives as long as something is, also when the pool itself is gone from
-// the licenses.
-struct PoolUse {
-  uint64_t pool = 0;
-  std::string feature;
-  uint64_t used = 0;
-  absl::btree_set<uint64_t> handles;
-};
-
-// One application process.
-struct Session {
-  std::string id;  // 16 bytes
-  std::string token_hash;
-  v1::Identity identity;
-  uint64_t attachment = 0;
-  uint32_t node = 0;
-  uint32_t ttl_ms = 0;
-  uint64_t last_seen_index = 0;  // of the last command of, or about, this session
-  bool detached = false;
-  bool untouched = true;  // nothing but opens so far
-  uint64_t acked = 0;
-  uint64_t opened_index = 0;
-  absl::btree_set<uint64_t> handles;  // of its checkouts
-  // Feature -> licenses, all its checkouts together.
-  absl::btree_map<std::string, uint64_t, std::less<>> held;
-  // seq > acked -> its outcome as a ResultRow's bytes: kept by the thousand, read almost never.
-  absl::btree_map<uint64_t, std::string> results;
-};
-
-// Licenses of one pool held by one session. Plain, because there may be millions: about 96 bytes,
-// and 40 more for its places in the indexes.
-struct Checkout {
-  uint64_t handle = 0;
-  Session* session = nullptr;
-  PoolUse* use = nullptr;
+// A checkout about to be.
+struct NewCheckout {
+  const Pool* pool = nullptr;
+  uint64_t handle = 0;  // 0: the next
   uint64_t count = 0;
-  int64_t start_wall_ms = 0;
-  uint64_t granted_index = 0;
-  int32_t start_utc_offset_s = 0;
-  std::string version;  // as asked for; at most 10 bytes, so never on the heap
+  std::string version;
+  std::string user;
+  std::string checkout_data;
+  std::string dup_mask;
+  uint64_t ticket = 0;
+  uint64_t ends_ms = 0;
+  uint64_t overdraft = 0;
+  uint64_t suite_of = 0;
 };
 
-// The checkout as its holder and an administrator see it.
-v1::Holding HoldingOf(const Checkout& checkout);
+// The catalog of a license set. A pure function.
+Catalog BuildCatalog(const v1::InstallLicenses& set);
 
 class LedgerState {
  public:
   using Sessions = absl::btree_map<SessionId, std::unique_ptr<Session>>;
   using Checkouts = absl::btree_map<uint64_t, std::unique_ptr<Checkout>>;
+  using Waiters = absl::btree_map<uint64_t, std::unique_ptr<Waiter>>;
+  using Reservations = absl::btree_map<uint64_t, v1::ReservationRow>;
 
   LedgerState();
 
@@ -88,10 +65,17 @@ class LedgerState {
   const v1::Members& members() const { return members_; }
   const Sessions& sessions() const { return sessions_; }
   const Checkouts& checkouts() const { return checkouts_; }
+  const Waiters& waiters() const { return waiters_; }
+  const Reservations& reservations() const { return reservations_; }
+  const std::map<uint64_t, PoolUse>& uses() const { return uses_; }
   Session* FindSession(absl::string_view id) const;     // nullptr: unknown
   const Checkout* FindCheckout(uint64_t handle) const;  // nullptr: not out
-  const PoolUse* FindUse(uint64_t pool) const;          // nullptr: nothing out
+  const PoolUse* FindUse(uint64_t pool) const;          // nullptr: nothing out, waiting, set aside
+  const Waiter* FindWaiter(uint64_t ticket) const;      // nullptr: does not wait
   v1::SessionState SessionStateOf(const Session& session) const;
+  v1::Waiting WaitingOf(const Waiter& waiter) const;
+  // 1: the next, in the longest of its queues.
+  uint64_t PositionOf(const Waiter& waiter) const;
 
   // Takes the license set and counts it. Checkouts stay as they are.
   void Install(const v1::InstallLicenses& set);
@@ -102,29 +86,88 @@ class LedgerState {
   Session& Edit(Session& session);
   // It must hold nothing any more. Its identity stays where it is until ForgetRemoved.
   void RemoveSession(Session& session);
-  void ForgetRemoved() { removed_.clear(); }
+  void ForgetRemoved() {
+    removed_.clear();
+    removed_owners_.clear();
+  }
   void SetResult(Session& session, uint64_t seq, const v1::Outcome& outcome);
   std::optional<v1::Outcome> FindResult(const Session& session, uint64_t seq) const;
   // Raises acked, if higher, and drops the results up to it.
   void Acknowledge(Session& session, uint64_t acked);
-  // A new handle for `count` licenses out of `pool`, starting now.
-  const Checkout& AddCheckout(Session& session, const Pool& pool, uint64_t count,
-                              absl::string_view version);
+  // Handles that no checkout had or will have: the first of `count` in a row.
+  uint64_t TakeHandles(uint64_t count);
+  // `session` holds these licenses from now on.
+  const Checkout& AddCheckout(Session& session, NewCheckout checkout);
   void RemoveCheckout(uint64_t handle);
+  // Changes a checkout that is out: every change goes through here, and all indexes follow.
+  // `change` is called with it; it may not touch handle, use and group.
+  template <typename F>
+  void ChangeCheckout(uint64_t handle, F&& change) {
+    Checkout& checkout = BeginChange(handle);
+    change(checkout);
+    EndChange(checkout);
+  }
+  // No session holds it any more; it stays out, whose it was stays known. For lingers and borrows.
+  void Unhold(uint64_t handle);
+
+  // The places of a checkout in the queues of `pools`.
+  const Waiter& AddWaiter(Waiter waiter);
+  void MoveWaiter(uint64_t ticket, std::vector<uint64_t> pools);
+  void RemoveWaiter(uint64_t ticket);
+  // Pools that someone waits for and where something came free since the last call, ascending.
+  absl::btree_set<uint64_t> TakeFreed() { return std::exchange(freed_, {}); }
+  bool AnyFreed() const { return !freed_.empty(); }
+  // Those who wait for the pool are to be looked at again, as if something had come free.
+  void NoteFreed(uint64_t pool);
+
+  void AddReservation(uint64_t id, v1::ReservationRow reservation);
+  void RemoveReservation(uint64_t id);
+
+  // More of the pool is out than is licensed; `row` replaces what was said before.
+  void SetViolation(uint64_t pool, absl::string_view feature, const v1::ViolationRow& row);
+  void ClearViolation(uint64_t pool);
+
+  // What TimePasses has to do, the next first: by cluster time, and by date and time.
+  const absl::btree_set<Due>& due() const { return due_; }
+  const absl::btree_set<Due>& due_by_date() const { return due_by_date_; }
 
   // See Ledger.
   std::vector<RowChange> TakeChanges();
   // Into a new state only: rows in key order, then Loaded().
   absl::Status LoadRow(absl::string_view key, absl::string_view value);
-  absl::Status Loaded(LogPosition applied) const;
+  absl::Status Loaded(LogPosition applied);
   uint64_t Digest() const;
   absl::Status CheckInvariants() const;
 
  private:
   absl::Status CheckMembers() const;
-  // Indexes a checkout that is new or was read.
-  const Checkout& Insert(std::unique_ptr<Checkout> checkout, uint64_t pool,
-                         absl::string_view feature);
+  absl::Status CheckCheckout(const Checkout& checkout) const;
+  absl::Status CheckWaiters() const;
+  absl::Status CheckDues() const;
+  PoolUse& UseOf(uint64_t pool, absl::string_view feature);
+  void DropIfIdle(PoolUse& use);
+  // Takes a checkout that is new or was read.
+  const Checkout& Insert(std::unique_ptr<Checkout> checkout, PoolUse& use);
+  Checkout& BeginChange(uint64_t handle);
+  void EndChange(Checkout& checkout);
+  // Into and out of all indexes.
+  void Index(Checkout& checkout);
+  void Unindex(Checkout& checkout);
+  void IndexExtra(Checkout& checkout);
+  void UnindexExtra(Checkout& checkout);
+  void LinkSuite(const Checkout& suite, uint64_t handle);
+  void JoinGroup(Checkout& checkout, const std::string& key);
+  void LeaveGroup(Checkout& checkout);
+  void ChargeReservations(const Checkout& checkout, uint64_t seats);
+  void ReleaseReservations(PoolUse& use, Group& group);
+  bool Named(const PoolReservation& reservation, const Checkout& checkout) const;
+  bool NamedInReservation(const Checkout& checkout) const;
+  // Of one pool, or of all, and what is taken from them.
+  void RebuildReservations(std::optional<uint64_t> pool);
+  std::map<uint64_t, std::vector<PoolReservation>> ReservationLists() const;
+  void LoadedReservations();
+  void IndexDues(const Checkout& checkout, bool add);
+  void IndexWaiter(const Waiter& waiter, bool add);
   std::optional<std::string> ValueOf(const RowKey& row) const;  // nullopt: no such row
   std::vector<RowKey> AllRows() const;                          // in key order
   absl::Status LoadHead(absl::string_view value);
@@ -133,6 +176,9 @@ class LedgerState {
   absl::Status LoadSession(const RowKey& row, absl::string_view value);
   absl::Status LoadResult(const RowKey& row, absl::string_view value);
   absl::Status LoadCheckout(const RowKey& row, absl::string_view value);
+  absl::Status LoadReservation(const RowKey& row, absl::string_view value);
+  absl::Status LoadViolation(const RowKey& row, absl::string_view value);
+  absl::Status LoadWaiting(const RowKey& row, absl::string_view value);
 
   v1::LedgerHead head_;
   std::optional<v1::InstallLicenses> installed_;
@@ -140,10 +186,18 @@ class LedgerState {
   Catalog catalog_;
   Sessions sessions_;
   std::vector<std::unique_ptr<Session>> removed_;  // by the present entry
+  std::vector<std::unique_ptr<v1::Identity>> removed_owners_;
   Checkouts checkouts_;
   std::map<uint64_t, PoolUse> uses_;  // by pool; an entry never moves, checkouts point at it
+  Waiters waiters_;
+  Reservations reservations_;
+  absl::btree_set<Due> due_;
+  absl::btree_set<Due> due_by_date_;
+  absl::btree_set<uint64_t> freed_;
   ChangedRows changed_;
-  uint64_t taken_index_ = 0;  // applied index at the last TakeChanges
+  bool loading_ = false;              // a row is being read: what it says stands, nothing is noted
+  bool reservations_listed_ = false;  // since the rows are being read
+  uint64_t taken_index_ = 0;          // applied index at the last TakeChanges
 };
 
 }  // namespace triad::license

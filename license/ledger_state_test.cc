@@ -40,9 +40,9 @@ class LedgerStateTest : public ::testing::Test {
 TEST_F(LedgerStateTest, ACheckoutStandsInEveryIndexUntilItIsRemoved) {
   Session& s = Add("s");
   Session& t = Add("t");
-  state_.AddCheckout(s, pool_, 3, "1.0");
-  state_.AddCheckout(s, other_pool_, 4, "");
-  state_.AddCheckout(t, pool_, 5, "");
+  state_.AddCheckout(s, {.pool = &pool_, .count = 3, .version = "1.0"});
+  state_.AddCheckout(s, {.pool = &other_pool_, .count = 4, .version = ""});
+  state_.AddCheckout(t, {.pool = &pool_, .count = 5, .version = ""});
   EXPECT_TRUE(state_.CheckInvariants().ok()) << state_.CheckInvariants();
   EXPECT_EQ(state_.FindUse(7)->used, 8u);
   EXPECT_THAT(state_.FindUse(7)->handles, ElementsAre(101u, 103u));
@@ -55,13 +55,14 @@ TEST_F(LedgerStateTest, ACheckoutStandsInEveryIndexUntilItIsRemoved) {
   state_.RemoveCheckout(101);
   EXPECT_THAT(s.held, IsEmpty());
   EXPECT_EQ(state_.FindCheckout(101), nullptr);
-  EXPECT_EQ(state_.AddCheckout(s, pool_, 1, "").handle, 104u) << "a handle is never used again";
+  EXPECT_EQ(state_.AddCheckout(s, {.pool = &pool_, .count = 1, .version = ""}).handle, 104u)
+      << "a handle is never used again";
   EXPECT_TRUE(state_.CheckInvariants().ok()) << state_.CheckInvariants();
 }
 
 TEST_F(LedgerStateTest, ARecountFindsWhatDiffers) {
   Session& s = Add("s");
-  const Checkout& checkout = state_.AddCheckout(s, pool_, 3, "");
+  const Checkout& checkout = state_.AddCheckout(s, {.pool = &pool_, .count = 3, .version = ""});
   checkout.use->used += 1;
   EXPECT_EQ(state_.CheckInvariants().message(), "pool 7: 3 out, 4 counted");
   checkout.use->used -= 1;
@@ -103,7 +104,7 @@ TEST_F(LedgerStateDeathTest, ViolatedHistoriesEndTheProcess) {
   EXPECT_DEATH(state_.RemoveCheckout(101), "returned once");
   state_.SetResult(s, 1, {});
   EXPECT_DEATH(state_.SetResult(s, 1, {}), "answered once");
-  state_.AddCheckout(s, pool_, 1, "");
+  state_.AddCheckout(s, {.pool = &pool_, .count = 1, .version = ""});
   EXPECT_DEATH(state_.RemoveSession(s), "holds nothing");
 }
 

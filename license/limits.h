@@ -17,6 +17,11 @@ inline constexpr uint64_t kPendingPerSessionMax = 1024;
 inline constexpr size_t kItemsPerCheckoutMax = 64;
 inline constexpr size_t kCheckoutsPerSessionMax = 10'000;
 inline constexpr size_t kCheckoutsMax = 4'000'000;
+// Checkouts in the queues: at a site that is short of licenses people wait by the hundred.
+inline constexpr size_t kWaitingMax = 20'000;
+inline constexpr size_t kWaitingPerSessionMax = 100;
+// Licenses set aside at run time: each costs every decision about its pool.
+inline constexpr size_t kReservationsMax = 1'000;
 // Identity fields and names as clients state them; longer is refused, never cut.
 inline constexpr size_t kNameBytesMax = 256;
 inline constexpr size_t kHostIdsMax = 16;

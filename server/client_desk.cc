@@ -13,8 +13,6 @@ namespace {
 
 constexpr size_t kSessionIdBytes = 16;
 constexpr size_t kTokenBytes = 16;
-// The command version from which sessions say what time their clients have.
-constexpr uint32_t kClocksVersion = 3;
 
 v1::Failure::Why FailureOf(v1::Refused::Why why) {
   switch (why) {
@@ -31,35 +29,6 @@ v1::Failure::Why FailureOf(v1::Refused::Why why) {
       return v1::Failure::MALFORMED;
     default:
       return v1::Failure::REFUSED;
-  }
-}
-
-// What the client wants done, as the log carries it.
-void MoveOperation(v1::ClientRequest& from, v1::Request& to) {
-  switch (from.op_case()) {
-    case v1::ClientRequest::kCheckout:
-      to.mutable_checkout()->Swap(from.mutable_checkout());
-      return;
-    case v1::ClientRequest::kCheckin:
-      to.mutable_checkin()->Swap(from.mutable_checkin());
-      return;
-    case v1::ClientRequest::kResize:
-      to.mutable_resize()->Swap(from.mutable_resize());
-      return;
-    case v1::ClientRequest::kSetIdle:
-      to.mutable_set_idle()->Swap(from.mutable_set_idle());
-      return;
-    case v1::ClientRequest::kCancelWait:
-      to.mutable_cancel_wait()->Swap(from.mutable_cancel_wait());
-      return;
-    case v1::ClientRequest::kBorrow:
-      to.mutable_borrow()->Swap(from.mutable_borrow());
-      return;
-    case v1::ClientRequest::kReturnBorrowed:
-      to.mutable_return_borrowed()->Swap(from.mutable_return_borrowed());
-      return;
-    case v1::ClientRequest::OP_NOT_SET:
-      return;
   }
 }
 
@@ -123,11 +92,6 @@ Origin ClientDesk::MakeOrigin(Origin::Kind kind, const Caller& caller, uint64_t 
   return origin;
 }
 
-// An older program does not know that field.
-bool ClientDesk::MayStateClocks() const {
-  return ledger_->cluster_version() >= kClocksVersion;
-}
-
 void ClientDesk::OnOpen(const Caller& caller, uint64_t id, v1::Open open) {
   if (open.session().size() != kSessionIdBytes) {
     return Fail(caller.connection, id, v1::Failure::MALFORMED,
@@ -145,7 +109,6 @@ void ClientDesk::OnOpen(const Caller& caller, uint64_t id, v1::Open open) {
   body->set_attachment(open.attachment());
   body->set_node(config_.slot);
   body->set_ttl_ms(config_.session_ttl_ms);
-  if (MayStateClocks()) body->set_client_wall_ms(open.wall_ms());
   proposals_->Submit(std::move(command), std::move(origin), env_->clock->NowMs());
 }
 
@@ -163,7 +126,6 @@ void ClientDesk::OnAttach(const Caller& caller, uint64_t id, const v1::Attach& a
   body->set_attachment(attach.attachment());
   body->set_node(config_.slot);
   body->set_peer_address(caller.address);
-  if (MayStateClocks()) body->set_client_wall_ms(attach.wall_ms());
   proposals_->Submit(std::move(command), std::move(origin), env_->clock->NowMs());
 }
 
@@ -186,7 +148,11 @@ void ClientDesk::OnRequest(const Caller& caller, uint64_t id, v1::ClientRequest 
   body->set_session(request.session());
   body->set_seq(request.seq());
   body->set_acked(request.acked());
-  MoveOperation(request, *body);
+  if (request.has_checkout()) {
+    *body->mutable_checkout() = std::move(*request.mutable_checkout());
+  } else {
+    *body->mutable_checkin() = request.checkin();
+  }
   proposals_->Submit(std::move(command),
                      MakeOrigin(Origin::Kind::kRequest, caller, id, request.session()),
                      env_->clock->NowMs());

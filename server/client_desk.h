@@ -66,7 +66,6 @@ class ClientDesk : public Proposals::Sink {
   void OnClose(const Caller& caller, uint64_t id, const v1::Close& close);
   void OnDescribe(const Caller& caller, uint64_t id, const v1::Describe& describe);
 
-  bool MayStateClocks() const;
   Origin MakeOrigin(Origin::Kind kind, const Caller& caller, uint64_t id,
                     const std::string& session) const;
   void TellEnded(const std::string& session, absl::string_view reason);
