@@ -15,6 +15,8 @@ inline constexpr int kAnswerBytesMax = 256 << 20;
 // An election is over in well under a second; a lead that is asked for takes one round.
 inline constexpr int64_t kTransferTimeoutMs = 5'000;
 inline constexpr int64_t kTransferPollMs = 50;
+// A change: the node reads files of up to 3 MB, asks another for its own, reads, proposes.
+inline constexpr int64_t kChangeTimeoutMs = 15'000;
 
 // License files as the server takes them (license/limits.h), with room to say that they are larger.
 inline constexpr size_t kFileBytesMax = 16u << 20;

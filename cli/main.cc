@@ -14,6 +14,8 @@
 #include "cli/keys.h"
 #include "cli/lmstat.h"
 #include "cli/output.h"
+#include "cli/reread.h"
+#include "cli/reserve.h"
 #include "cli/run.h"
 #include "cli/status.h"
 #include "cli/transfer_lead.h"
@@ -45,6 +47,15 @@ constexpr Verb kVerbs[] = {
      VerifyVerb},
     {"transfer-lead", "[--to=NODE] [--admin-socket=PATH]", "hands the lead to another node",
      TransferLeadVerb},
+    {"reread", "[--dry-run] [--from=NODE] [--json] [--admin-socket=PATH]",
+     "what other license files would change and for whom; then the change", RereadVerb},
+    {"reserve", "FEATURE COUNT TYPE NAME [--for=TIME] [--json]",
+     "sets licenses aside for a USER, HOST, DISPLAY, INTERNET, PROJECT, GROUP, HOST_GROUP",
+     ReserveVerb},
+    {"unreserve", "RESERVATION [--json]", "takes back what reserve has set aside", UnreserveVerb},
+    {"undo-clock", "[--json]",
+     "after a server's clock had jumped forward and is right again: dates go back with it",
+     UndoClockVerb},
     {"lmstat", "[-a] [-c PATH] [-help]", "as FlexNet's lmstat", LmstatVerb},
 };
 

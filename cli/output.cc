@@ -42,6 +42,22 @@ int RefuseUnreachable(absl::string_view line, bool certain, bool json) {
   return kExitUnreachable;
 }
 
+int RefuseAct(absl::string_view verb, const absl::Status& status, bool json) {
+  const bool uncertain = status.code() == absl::StatusCode::kUnavailable ||
+                         status.code() == absl::StatusCode::kDeadlineExceeded;
+  if (uncertain) {
+    return RefuseUnreachable(
+        absl::StrCat(verb, ": ", status.message(), " (it may have taken effect: see triad status)"),
+        /*certain=*/false, json);
+  }
+  Complain(absl::StrCat(verb, ": ", status.message()));
+  if (json) {
+    ToStdout(absl::StrCat(
+        JsonObject().String("error", status.message()).Bool("certain", true).Text(), "\n"));
+  }
+  return kExitNo;
+}
+
 int RefuseSearchPath(const absl::Status& status, bool json) {
   if (status.code() == absl::StatusCode::kFailedPrecondition) {
     Complain(status.message());

@@ -19,6 +19,9 @@ int RefuseUsage(absl::string_view verb, const absl::Status& status);
 // No answer was reached: the line, and {"error":...,"certain":...} if `json`. Returns
 // kExitUnreachable.
 int RefuseUnreachable(absl::string_view line, bool certain, bool json);
+// An administrator's change came to nothing, or perhaps not: the line, with which of both, and JSON
+// as above. Returns kExitUnreachable when no answer was reached, else kExitNo.
+int RefuseAct(absl::string_view verb, const absl::Status& status, bool json);
 // FindTheClusters failed. Returns kExitUsage for want of --insecure, else kExitUnreachable.
 int RefuseSearchPath(const absl::Status& status, bool json);
 

@@ -22,6 +22,8 @@ namespace {
 
 using Stub = v1::AdminService::Stub;
 
+constexpr char kDefaultAdminSocket[] = "unix:/run/triad/admin.sock";
+
 std::unique_ptr<Stub> Dial(const std::string& target) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kAnswerBytesMax);
@@ -316,6 +318,42 @@ absl::StatusOr<uint32_t> AskTransferLead(const std::string& target, uint32_t to)
   const grpc::Status status = Dial(target)->TransferLead(&context, request, &answer);
   if (!status.ok()) return ToAbsl(status);
   return answer.leader();
+}
+
+absl::StatusOr<v1::RereadResponse> AskReread(const std::string& target,
+                                             const v1::RereadRequest& request) {
+  grpc::ClientContext context;
+  SetDeadline(&context, kChangeTimeoutMs);
+  v1::RereadResponse answer;
+  const grpc::Status status = Dial(target)->Reread(&context, request, &answer);
+  if (!status.ok()) return ToAbsl(status);
+  return answer;
+}
+
+absl::StatusOr<v1::Outcome> AskAct(const std::string& target, const v1::AdminCommand& command) {
+  grpc::ClientContext context;
+  SetDeadline(&context, kChangeTimeoutMs);
+  v1::ActRequest request;
+  *request.mutable_command() = command;
+  v1::ActResponse answer;
+  const grpc::Status status = Dial(target)->Act(&context, request, &answer);
+  if (!status.ok()) return ToAbsl(status);
+  return std::move(*answer.mutable_outcome());
+}
+
+std::string AdminTarget(const Args& args, const std::vector<NodeAnswer>& answers) {
+  std::string named = args.Value("admin-socket");
+  if (named.empty()) {
+    named = client::RealMachine().environment("TRIAD_ADMIN_SOCKET").value_or("");
+  }
+  if (!named.empty()) return absl::StrCat("unix:", named);
+  const auto local = AskNode(kDefaultAdminSocket);
+  for (const NodeAnswer& answer : answers) {
+    if (!answer.status) continue;
+    const bool same = local.ok() && local->cluster_id() == answer.status->cluster_id();
+    return same ? std::string(kDefaultAdminSocket) : client::DialTarget(answer.address);
+  }
+  return kDefaultAdminSocket;
 }
 
 }  // namespace triad::cli

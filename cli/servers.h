@@ -64,5 +64,13 @@ absl::StatusOr<v1::Usage> AskUsage(const std::vector<NodeAnswer>& nodes,
 // `target` is gRPC's: DialTarget() of an address, or "unix:PATH".
 absl::StatusOr<v1::NodeStatus> AskNode(const std::string& target);
 absl::StatusOr<uint32_t> AskTransferLead(const std::string& target, uint32_t to);
+// UNAVAILABLE, DEADLINE_EXCEEDED: it may have happened; any other error: it did not.
+absl::StatusOr<v1::RereadResponse> AskReread(const std::string& target,
+                                             const v1::RereadRequest& request);
+absl::StatusOr<v1::Outcome> AskAct(const std::string& target, const v1::AdminCommand& command);
+
+// Where an administrator's verb asks: --admin-socket or TRIAD_ADMIN_SOCKET, else this host's socket
+// if it is a node's of the cluster, else the first node that answered.
+std::string AdminTarget(const Args& args, const std::vector<NodeAnswer>& answers);
 
 }  // namespace triad::cli

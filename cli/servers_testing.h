@@ -48,6 +48,19 @@ class FakeNode : public v1::AdminService::Service {
     return transfer_result;
   }
 
+  grpc::Status Reread(grpc::ServerContext*, const v1::RereadRequest* request,
+                      v1::RereadResponse* response) override {
+    reread_request = *request;
+    *response = reread_response;
+    return reread_result;
+  }
+  grpc::Status Act(grpc::ServerContext*, const v1::ActRequest* request,
+                   v1::ActResponse* response) override {
+    act = request->command();
+    *response->mutable_outcome() = act_outcome;
+    return act_result;
+  }
+
   int port = 0;
   v1::NodeStatus status;
   grpc::Status usage_result = grpc::Status::OK;
@@ -55,6 +68,12 @@ class FakeNode : public v1::AdminService::Service {
   grpc::Status transfer_result = grpc::Status::OK;
   std::function<void(uint32_t to)> on_transfer;
   int transfer_calls = 0;
+  v1::RereadRequest reread_request;
+  v1::RereadResponse reread_response;
+  grpc::Status reread_result = grpc::Status::OK;
+  v1::AdminCommand act;
+  v1::Outcome act_outcome;
+  grpc::Status act_result = grpc::Status::OK;
 
  private:
   std::unique_ptr<grpc::Server> server_;
