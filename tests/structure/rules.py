@@ -296,6 +296,7 @@ MAY_LINK = {
     "triad_client_core": {"triad_license", "triad_messages", ABSL, PROTOBUF, OPENSSL},
     "triad_client": {"triad_client_core", "triad_license", "triad_messages", "triad_services",
                      ABSL, PROTOBUF, OPENSSL, GRPC, THREADS},
+    "triad_examples": {"triad_client", THREADS},
     "triad_server_core": {"triad_license", "triad_quorum", "triad_messages", ABSL, PROTOBUF, OPENSSL},
     "triad_server_data": {"triad_server_core", "triad_storage", "triad_license", "triad_quorum", "triad_messages",
                           ABSL, PROTOBUF, XXHASH},
@@ -308,7 +309,7 @@ MAY_LINK = {
 # What the programs of a folder may link.
 PROGRAM_MAY_LINK = {
     "server": MAY_LINK["triad_server"] | {"triad_server"},
-    "client": MAY_LINK["triad_client"] | {"triad_client"},
+    "client": MAY_LINK["triad_client"] | {"triad_client", "triad_examples"},
     "cli": MAY_LINK["triad_cli"] | {"triad_cli"},
 }
 # What these libraries may not even reach through others.
