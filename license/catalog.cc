@@ -130,11 +130,6 @@ class Selection {
       });
       for (Diagnostic& diagnostic : list) AddDiagnostic(out, std::move(diagnostic));
     }
-    for (const NamedBytes& options : sources_.option_files) {
-      AddDiagnostic(out, {Severity::kWarning,
-                          {options.name, 1, 1},
-                          absl::StrCat("options file for ", options.name, " is not read yet")});
-    }
     return out;
   }
 
@@ -408,6 +403,7 @@ Catalog Catalog::Build(const LicenseSources& sources) {
   }
   out.vendors_.assign(vendors.begin(), vendors.end());
   out.license_hash_ = HashOfLines(out.pools_);
+  out.policy_ = Policy::Build(sources.option_files, out.pools_, out.diagnostics_);
   return out;
 }
 

@@ -22,6 +22,7 @@ namespace triad::license {
 struct NamedBytes {
   std::string name;
   std::string bytes;
+  std::string path = {};  // of an options file, for messages; "": VENDOR.opt
 };
 
 struct LicenseSources {

@@ -51,7 +51,7 @@ absl::string_view NearKeyword(absl::string_view word) {
   return NearWord(word, names);
 }
 
-Lexer::Lexer(absl::string_view bytes) : bytes_(bytes) {
+Lexer::Lexer(absl::string_view bytes, Dialect dialect) : bytes_(bytes), dialect_(dialect) {
   if (absl::StartsWith(bytes_, "\xef\xbb\xbf")) position_ = 3;  // a byte order mark
 }
 
@@ -101,10 +101,15 @@ absl::string_view Lexer::FirstWord(const Physical& line) const {
 }
 
 Keyword Lexer::KeywordAt(const Physical& line) const {
+  if (dialect_ == Dialect::kOptions) {
+    absl::string_view word = FirstWord(line);
+    return word.empty() || word[0] == '#' ? Keyword::kComment : Keyword::kOption;
+  }
   return FindKeyword(FirstWord(line));
 }
 
 bool Lexer::MayBeMistyped(const Physical& line) const {
+  if (dialect_ == Dialect::kOptions) return false;
   absl::string_view word = FirstWord(line);
   if (word.size() < 4 || word.size() > kKeywordBytesMax + kEditDistanceMax) return false;
   return std::all_of(word.begin(), word.end(),
@@ -134,7 +139,8 @@ void Lexer::LexKeywordLine(Physical physical, LogicalLine& line) {
     LexPhysical(physical, line);
     position_ = physical.next;
     ++line_number_;
-    const bool more = physical.continued ? physical.next < bytes_.size() : GoesOn(physical);
+    const bool continued = physical.continued && !commented_;
+    const bool more = continued ? physical.next < bytes_.size() : GoesOn(physical);
     if (!more) break;
     physical = PhysicalAt(physical.next);
     if (!in_quote_) continue;
@@ -149,6 +155,7 @@ void Lexer::LexKeywordLine(Physical physical, LogicalLine& line) {
 
 void Lexer::LexPhysical(const Physical& physical, LogicalLine& line) {
   size_t start = physical.begin;
+  commented_ = false;
   // Columns count from the line's first byte, also if the caller skipped indentation.
   size_t line_begin = start;
   while (line_begin > 0 && bytes_[line_begin - 1] != '\n') --line_begin;
@@ -157,6 +164,10 @@ void Lexer::LexPhysical(const Physical& physical, LogicalLine& line) {
     const int column = static_cast<int>(i - line_begin) + 1;
     if (!in_word_) {
       if (IsBlank(c)) continue;
+      if (c == '#' && dialect_ == Dialect::kOptions) {
+        commented_ = true;
+        return;
+      }
       in_word_ = true;
       word_ = Word();
       word_.begin = i;
@@ -188,7 +199,7 @@ void Lexer::LexPhysical(const Physical& physical, LogicalLine& line) {
       word_.end = i + 1;
       continue;
     }
-    if (c == '{' && absl::EqualsIgnoreCase(word_.text, "AUTH=")) {
+    if (c == '{' && dialect_ == Dialect::kLicense && absl::EqualsIgnoreCase(word_.text, "AUTH=")) {
       depth_ = 1;
       opened_ = {line_number_, column, '{'};
     }

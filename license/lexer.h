@@ -1,4 +1,4 @@
-// Bytes of a license file -> logical lines of words (flexnet-facts 1.1).
+// Bytes of a license or options file -> logical lines of words (flexnet-facts 1.1, 2).
 //
 // It knows keywords, quotes, continuations and AUTH blocks, and nothing of what the words mean.
 // Every word keeps its byte range in the file, so that SignText can change single words and leave
@@ -25,6 +25,14 @@ enum class Keyword {
   kUpgrade,
   kPackage,
   kFeatureSet,
+  kOption,  // a line of an options file, whatever its first word
+};
+
+enum class Dialect {
+  kLicense,
+  // Every line that does not begin with `#` counts, and `#` at a word's start makes the rest of the
+  // physical line a comment.
+  kOptions,
 };
 
 struct Word {
@@ -60,7 +68,7 @@ struct LogicalLine {
 class Lexer {
  public:
   // `bytes` must outlive the lexer.
-  explicit Lexer(absl::string_view bytes);
+  explicit Lexer(absl::string_view bytes, Dialect dialect = Dialect::kLicense);
 
   // The next line that is not empty; false at the end of the file.
   bool Next(LogicalLine& line);
@@ -84,6 +92,8 @@ class Lexer {
   void EndWord(LogicalLine& line);
 
   absl::string_view bytes_;
+  Dialect dialect_;
+  bool commented_ = false;  // the physical line last read ends in a comment
   size_t position_ = 0;
   int line_number_ = 1;
 

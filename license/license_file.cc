@@ -93,6 +93,7 @@ class FileReader {
     Diagnostics complaints;
     bool good = true;
     switch (line.keyword) {
+      case Keyword::kOption:  // of the other dialect
       case Keyword::kComment:
         CheckMistyped(line);
         return;

@@ -107,7 +107,8 @@ class Policy {
   // pools in grant order, as many as there are licenses. Made anew when the day changes.
   std::map<uint64_t, std::vector<Reservation>> ReservationsOn(Day day) const;
 
-  // Seconds a license stays out after its check-in: the line's own LINGER, extended.
+  // LINGER, in seconds: so long a license stays out after its check-in, or as the line's own LINGER
+  // says, whichever is longer. 0: the options say nothing.
   uint64_t LingerSeconds(const Pool& pool) const;
   // Idle for so long, a license is reclaimed; 0: never.
   uint64_t TimeoutSeconds(const Pool& pool) const;
