@@ -2,8 +2,10 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "server/limits.h"
@@ -14,13 +16,43 @@ namespace {
 
 // A little longer than the Node's own limit, so that its reason is the one that is heard.
 constexpr int64_t kAnswerTimeoutMs = kReadTimeoutMs + 500;
+// A change is read for first, then proposed.
+constexpr int64_t kChangeTimeoutMs = kReadTimeoutMs + kRequestTimeoutMs + 500;
 
 grpc::Status FromAbsl(const absl::Status& status) {
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
 }
 
+// What the Node's loop gives, and the call's thread waits for.
+template <typename Message>
+class Answer {
+ public:
+  void Give(const absl::StatusOr<Message>& result) {
+    result_ = result;
+    done_.Notify();
+  }
+  grpc::Status Wait(Message* response) {
+    if (!done_.WaitForNotificationWithTimeout(absl::Milliseconds(kChangeTimeoutMs))) {
+      return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED,
+                          "no answer in time: it may still take effect; look before you ask again");
+    }
+    if (!result_.ok()) return FromAbsl(result_.status());
+    response->Swap(&*result_);
+    return grpc::Status::OK;
+  }
+
+ private:
+  absl::Notification done_;
+  absl::StatusOr<Message> result_;
+};
+
 grpc::Status NoAnswer() {
   return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "this node is too busy to answer");
+}
+
+// The admin socket, however it was taken: by gRPC itself or handed to it (admin_socket.h).
+bool IsLocalSocket(const std::string& peer) {
+  return absl::StartsWith(peer, "unix:") || absl::StartsWith(peer, "fd:");
 }
 
 }  // namespace
@@ -67,7 +99,7 @@ grpc::Status AdminCalls::GetUsage(grpc::ServerContext*, const v1::GetUsageReques
 }
 
 grpc::Status AdminCalls::CheckMayChange(const grpc::ServerContext& context) const {
-  if (changes_over_tcp_ || absl::StartsWith(context.peer(), "unix:")) return grpc::Status::OK;
+  if (changes_over_tcp_ || IsLocalSocket(context.peer())) return grpc::Status::OK;
   return grpc::Status(
       grpc::StatusCode::PERMISSION_DENIED,
       "you are not a license administrator (-63): use the admin socket on the host itself");
@@ -92,6 +124,77 @@ grpc::Status AdminCalls::TransferLead(grpc::ServerContext* context,
                    kAnswerTimeoutMs);
   response->set_leader(*leader);
   return grpc::Status::OK;
+}
+
+// This node's own, read anew, or another's, asked for over the network.
+absl::StatusOr<std::shared_ptr<const Node::ReadFiles>> AdminCalls::FilesOf(uint32_t from) {
+  struct Self {
+    uint32_t slot = 0;
+    v1::Hello hello;
+  };
+  auto self = std::make_shared<Self>();
+  const auto to = static_cast<quorum::Slot>(from);
+  auto look = [this, self, from, to] {
+    self->slot = node_->Status().slot();
+    if (from != 0 && from != self->slot) self->hello = node_->MakeHello(to);
+  };
+  if (!loop_->Ask(std::move(look), kAnswerTimeoutMs)) {
+    return absl::FailedPreconditionError("this node is too busy to answer; nothing was changed");
+  }
+  if (from == 0 || from == self->slot) {
+    auto files = files_.own();
+    if (!files.ok()) return files.status();
+    auto own = std::make_shared<Node::ReadFiles>(*std::move(files));
+    own->from = self->slot;
+    own->own = true;
+    return own;
+  }
+  v1::FilesRequest request;
+  *request.mutable_hello() = self->hello;
+  auto answer = files_.ask(to, request);
+  if (!answer.ok()) return answer.status();
+  if (!answer->refusal().empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("node ", from, " does not give its files: ", answer->refusal()));
+  }
+  auto files = std::make_shared<Node::ReadFiles>();
+  files->files = std::move(*answer->mutable_files());
+  files->problems.assign(answer->problems().begin(), answer->problems().end());
+  files->catalog = license::Catalog::Build(SourcesOf(files->files));
+  files->from = from;
+  return files;
+}
+
+grpc::Status AdminCalls::Reread(grpc::ServerContext* context, const v1::RereadRequest* request,
+                                v1::RereadResponse* response) {
+  // To look is open to all, but it makes the node read files, and shows them.
+  const grpc::Status allowed = CheckMayChange(*context);
+  if (!allowed.ok()) return allowed;
+  if (request->from() > quorum::kSlotsMax) {
+    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "there is no such node");
+  }
+  auto files = FilesOf(request->from());
+  if (!files.ok()) return FromAbsl(files.status());
+  const auto answer = std::make_shared<Answer<v1::RereadResponse>>();
+  loop_->Post([this, answer, files = *std::move(files), dry_run = request->dry_run()] {
+    node_->Reread(files, dry_run,
+                  [answer](const absl::StatusOr<v1::RereadResponse>& told) { answer->Give(told); });
+  });
+  return answer->Wait(response);
+}
+
+grpc::Status AdminCalls::Act(grpc::ServerContext* context, const v1::ActRequest* request,
+                             v1::ActResponse* response) {
+  const grpc::Status allowed = CheckMayChange(*context);
+  if (!allowed.ok()) return allowed;
+  v1::AdminCommand act = request->command();
+  act.set_who(who_(context->peer()));
+  const auto answer = std::make_shared<Answer<v1::Outcome>>();
+  loop_->Post([this, answer, act = std::move(act)] {
+    node_->ProposeAdmin(
+        act, [answer](const absl::StatusOr<v1::Outcome>& outcome) { answer->Give(outcome); });
+  });
+  return answer->Wait(response->mutable_outcome());
 }
 
 }  // namespace triad::server

@@ -7,17 +7,31 @@
 #include <grpcpp/grpcpp.h>
 
 #include <functional>
+#include <memory>
+#include <string>
 
+#include "absl/status/statusor.h"
 #include "server/event_loop.h"
 #include "server/node.h"
 #include "triad/v1/admin.grpc.pb.h"
 
 namespace triad::server {
 
+// Where the files for a reread come from. Called by gRPC's threads; may block.
+struct FileSources {
+  std::function<absl::StatusOr<Node::ReadFiles>()> own;
+  std::function<absl::StatusOr<v1::FilesAnswer>(quorum::Slot, const v1::FilesRequest&)> ask;
+};
+
 class AdminCalls final : public v1::AdminService::Service {
  public:
-  AdminCalls(EventLoop* loop, bool changes_over_tcp)
-      : loop_(loop), changes_over_tcp_(changes_over_tcp) {}
+  // `who` names the one at the other end of a connection of gRPC's peer name, as the node sees it.
+  AdminCalls(EventLoop* loop, bool changes_over_tcp, FileSources files,
+             std::function<std::string(const std::string&)> who)
+      : loop_(loop),
+        changes_over_tcp_(changes_over_tcp),
+        files_(std::move(files)),
+        who_(std::move(who)) {}
   void set_node(Node* node) { node_ = node; }
 
   grpc::Status GetStatus(grpc::ServerContext* context, const v1::GetStatusRequest* request,
@@ -27,11 +41,19 @@ class AdminCalls final : public v1::AdminService::Service {
   grpc::Status TransferLead(grpc::ServerContext* context, const v1::TransferLeadRequest* request,
                             v1::TransferLeadResponse* response) override;
 
+  grpc::Status Reread(grpc::ServerContext* context, const v1::RereadRequest* request,
+                      v1::RereadResponse* response) override;
+  grpc::Status Act(grpc::ServerContext* context, const v1::ActRequest* request,
+                   v1::ActResponse* response) override;
+
  private:
+  absl::StatusOr<std::shared_ptr<const Node::ReadFiles>> FilesOf(uint32_t from);
   grpc::Status CheckMayChange(const grpc::ServerContext& context) const;
 
   EventLoop* const loop_;
   const bool changes_over_tcp_;
+  const FileSources files_;
+  const std::function<std::string(const std::string&)> who_;
   Node* node_ = nullptr;
 };
 

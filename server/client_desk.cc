@@ -2,6 +2,7 @@
 
 #include <openssl/crypto.h>
 
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +14,8 @@ namespace {
 
 constexpr size_t kSessionIdBytes = 16;
 constexpr size_t kTokenBytes = 16;
+// The command version from which sessions say what time their clients have.
+constexpr uint32_t kClocksVersion = 3;
 
 v1::Failure::Why FailureOf(v1::Refused::Why why) {
   switch (why) {
@@ -29,6 +32,57 @@ v1::Failure::Why FailureOf(v1::Refused::Why why) {
       return v1::Failure::MALFORMED;
     default:
       return v1::Failure::REFUSED;
+  }
+}
+
+constexpr absl::string_view kWhileBehind = "ended while this node was behind the others";
+
+// UNSPECIFIED: nothing that a session is told by itself.
+v1::SessionEvent::Kind SessionEventOf(license::LedgerEvent::Kind kind) {
+  using Kind = license::LedgerEvent::Kind;
+  switch (kind) {
+    case Kind::kViolation:
+      return v1::SessionEvent::VIOLATION;
+    case Kind::kRestored:
+      return v1::SessionEvent::RESTORED;
+    case Kind::kGranted:
+      return v1::SessionEvent::GRANTED;
+    case Kind::kDequeued:
+      return v1::SessionEvent::DEQUEUED;
+    case Kind::kRemoved:
+    case Kind::kReclaimed:
+      return v1::SessionEvent::RECLAIMED;
+    default:
+      return v1::SessionEvent::UNSPECIFIED;
+  }
+}
+
+// What the client wants done, as the log carries it.
+void MoveOperation(v1::ClientRequest& from, v1::Request& to) {
+  switch (from.op_case()) {
+    case v1::ClientRequest::kCheckout:
+      to.mutable_checkout()->Swap(from.mutable_checkout());
+      return;
+    case v1::ClientRequest::kCheckin:
+      to.mutable_checkin()->Swap(from.mutable_checkin());
+      return;
+    case v1::ClientRequest::kResize:
+      to.mutable_resize()->Swap(from.mutable_resize());
+      return;
+    case v1::ClientRequest::kSetIdle:
+      to.mutable_set_idle()->Swap(from.mutable_set_idle());
+      return;
+    case v1::ClientRequest::kCancelWait:
+      to.mutable_cancel_wait()->Swap(from.mutable_cancel_wait());
+      return;
+    case v1::ClientRequest::kBorrow:
+      to.mutable_borrow()->Swap(from.mutable_borrow());
+      return;
+    case v1::ClientRequest::kReturnBorrowed:
+      to.mutable_return_borrowed()->Swap(from.mutable_return_borrowed());
+      return;
+    case v1::ClientRequest::OP_NOT_SET:
+      return;
   }
 }
 
@@ -92,6 +146,11 @@ Origin ClientDesk::MakeOrigin(Origin::Kind kind, const Caller& caller, uint64_t 
   return origin;
 }
 
+// An older program does not know that field.
+bool ClientDesk::MayStateClocks() const {
+  return ledger_->cluster_version() >= kClocksVersion;
+}
+
 void ClientDesk::OnOpen(const Caller& caller, uint64_t id, v1::Open open) {
   if (open.session().size() != kSessionIdBytes) {
     return Fail(caller.connection, id, v1::Failure::MALFORMED,
@@ -109,6 +168,7 @@ void ClientDesk::OnOpen(const Caller& caller, uint64_t id, v1::Open open) {
   body->set_attachment(open.attachment());
   body->set_node(config_.slot);
   body->set_ttl_ms(config_.session_ttl_ms);
+  if (MayStateClocks()) body->set_client_wall_ms(open.wall_ms());
   proposals_->Submit(std::move(command), std::move(origin), env_->clock->NowMs());
 }
 
@@ -126,6 +186,7 @@ void ClientDesk::OnAttach(const Caller& caller, uint64_t id, const v1::Attach& a
   body->set_attachment(attach.attachment());
   body->set_node(config_.slot);
   body->set_peer_address(caller.address);
+  if (MayStateClocks()) body->set_client_wall_ms(attach.wall_ms());
   proposals_->Submit(std::move(command), std::move(origin), env_->clock->NowMs());
 }
 
@@ -148,11 +209,7 @@ void ClientDesk::OnRequest(const Caller& caller, uint64_t id, v1::ClientRequest 
   body->set_session(request.session());
   body->set_seq(request.seq());
   body->set_acked(request.acked());
-  if (request.has_checkout()) {
-    *body->mutable_checkout() = std::move(*request.mutable_checkout());
-  } else {
-    *body->mutable_checkin() = request.checkin();
-  }
+  MoveOperation(request, *body);
   proposals_->Submit(std::move(command),
                      MakeOrigin(Origin::Kind::kRequest, caller, id, request.session()),
                      env_->clock->NowMs());
@@ -273,11 +330,82 @@ void ClientDesk::OnLedgerEvent(const license::LedgerEvent& event) {
     attachments_->Unbind(event.session);
     return;
   }
-  if (event.kind != Kind::kEnded) return;
-  if (event.reason == "closed") {
-    attachments_->Unbind(event.session);
-  } else {
-    TellEnded(event.session, event.reason);
+  if (event.kind == Kind::kEnded) {
+    if (event.reason == "closed") {
+      attachments_->Unbind(event.session);
+    } else {
+      TellEnded(event.session, event.reason);
+    }
+    return;
+  }
+  const auto kind = SessionEventOf(event.kind);
+  if (kind == v1::SessionEvent::UNSPECIFIED || event.session.empty()) return;
+  v1::SessionEvent told;
+  told.set_kind(kind);
+  told.set_handle(event.holding.handle());
+  told.set_feature(event.feature);
+  told.set_reason(event.kind == Kind::kRemoved ? "removed by an administrator" : event.reason);
+  told.set_ticket(event.ticket);
+  if (kind == v1::SessionEvent::GRANTED) *told.mutable_granted() = event.granted;
+  Tell(event.session, std::move(told));
+}
+
+// Through its connection here, if it has one.
+void ClientDesk::Tell(const std::string& session, v1::SessionEvent event) {
+  const auto connection = attachments_->ConnectionOf(session);
+  if (!connection || *connection == 0) return;
+  v1::ServerMessage message;
+  event.set_session(session);
+  *message.mutable_event() = std::move(event);
+  env_->clients->Send(*connection, std::move(message));
+}
+
+// What the events between two states of a session would have said.
+void ClientDesk::TellDifferences(const v1::SessionState& before, const v1::SessionState& now) {
+  std::map<uint64_t, const v1::Holding*> held;
+  for (const v1::Holding& holding : before.holdings()) held[holding.handle()] = &holding;
+  std::map<uint64_t, v1::Granted> granted;
+  for (const v1::Holding& holding : now.holdings()) {
+    const auto old = held.find(holding.handle());
+    if (old == held.end() && holding.ticket() != 0) {
+      *granted[holding.ticket()].add_holdings() = holding;
+    }
+    const std::string was = old == held.end() ? "" : old->second->violation();
+    if (old != held.end()) held.erase(old);
+    if (holding.violation() == was) continue;
+    v1::SessionEvent event;
+    const bool restored = holding.violation().empty();
+    event.set_kind(restored ? v1::SessionEvent::RESTORED : v1::SessionEvent::VIOLATION);
+    event.set_handle(holding.handle());
+    event.set_feature(holding.feature());
+    event.set_reason(restored ? was : holding.violation());
+    Tell(now.session(), std::move(event));
+  }
+  for (auto& [ticket, holdings] : granted) {
+    holdings.set_ticket(ticket);
+    v1::SessionEvent event;
+    event.set_kind(v1::SessionEvent::GRANTED);
+    event.set_ticket(ticket);
+    *event.mutable_granted() = holdings;
+    Tell(now.session(), std::move(event));
+  }
+  std::set<uint64_t> waiting;
+  for (const v1::Waiting& waiter : now.waiting()) waiting.insert(waiter.ticket());
+  for (const v1::Waiting& waiter : before.waiting()) {
+    if (waiting.contains(waiter.ticket()) || granted.contains(waiter.ticket())) continue;
+    v1::SessionEvent event;
+    event.set_kind(v1::SessionEvent::DEQUEUED);
+    event.set_ticket(waiter.ticket());
+    event.set_reason(std::string(kWhileBehind));
+    Tell(now.session(), std::move(event));
+  }
+  for (const auto& [handle, holding] : held) {
+    v1::SessionEvent event;
+    event.set_kind(v1::SessionEvent::RECLAIMED);
+    event.set_handle(handle);
+    event.set_feature(holding->feature());
+    event.set_reason(std::string(kWhileBehind));
+    Tell(now.session(), std::move(event));
   }
 }
 
@@ -293,14 +421,16 @@ void ClientDesk::TellEnded(const std::string& session, absl::string_view reason)
   env_->clients->Send(*connection, std::move(message));
 }
 
-void ClientDesk::OnJump() {
+void ClientDesk::OnJump(const license::Ledger& before) {
   const std::set<std::string> closing = proposals_->Closing();
   for (const auto& [session, attachment] : attachments_->sessions()) {
     const auto* known = ledger_->FindSession(session);
     if (known == nullptr && !closing.contains(session)) {
-      TellEnded(session, "ended while this node was behind the others");
+      TellEnded(session, kWhileBehind);
     } else if (known == nullptr || known->attachment != attachment || known->node != config_.slot) {
       attachments_->Unbind(session);
+    } else if (const auto* old = before.FindSession(session); old != nullptr) {
+      TellDifferences(before.StateOf(*old), ledger_->StateOf(*known));
     }
   }
 }

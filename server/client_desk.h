@@ -51,8 +51,8 @@ class ClientDesk : public Proposals::Sink {
 
   void OnLedgerEvent(const license::LedgerEvent& event);
   // The ledger has jumped: events of its sessions are not known, so what they have come to is told
-  // from the new state.
-  void OnJump();
+  // from the new state, as the differences from `before`.
+  void OnJump(const license::Ledger& before);
   void OnReportAnswer(const v1::SessionReportAnswer& answer);
 
   void OnOutcome(const Origin& origin, const v1::Outcome& outcome) override;
@@ -66,8 +66,11 @@ class ClientDesk : public Proposals::Sink {
   void OnClose(const Caller& caller, uint64_t id, const v1::Close& close);
   void OnDescribe(const Caller& caller, uint64_t id, const v1::Describe& describe);
 
+  bool MayStateClocks() const;
   Origin MakeOrigin(Origin::Kind kind, const Caller& caller, uint64_t id,
                     const std::string& session) const;
+  void Tell(const std::string& session, v1::SessionEvent event);
+  void TellDifferences(const v1::SessionState& before, const v1::SessionState& now);
   void TellEnded(const std::string& session, absl::string_view reason);
   void AnswerSession(const Origin& origin, const v1::SessionState& state);
   void SubmitDetach(const std::string& session, uint64_t attachment);

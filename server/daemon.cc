@@ -242,6 +242,12 @@ void Daemon::MakeNode(Site site) {
   wire.admin_socket = flags_.admin_socket;
   wire.admin_over_tcp = flags_.insecure || AllLoopback(servers_);
   wire.session_ttl_ms = static_cast<uint32_t>(flags_.session_ttl_ms);
+  wire.read_files = [flags = flags_]() -> absl::StatusOr<Node::ReadFiles> {
+    auto site = ReadSite(flags);
+    if (!site.ok()) return site.status();
+    return Node::ReadFiles{std::move(site->files), std::move(site->catalog),
+                           std::move(site->problems)};
+  };
   wire_ = std::make_unique<Wire>(std::move(wire), &loop_, logger_);
   log_thread_ = std::make_unique<LogThread>(std::move(opened_.log), logger_, [this](uint64_t id) {
     loop_.Post([this, id] { node_->OnLogDurable(id); });

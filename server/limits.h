@@ -58,6 +58,8 @@ inline constexpr int64_t kRelayPauseMs = 20;
 // Relayed and not answered: bounds what one round trip carries.
 inline constexpr size_t kRelayBatchesMax = 8;
 inline constexpr int64_t kReadTimeoutMs = 1'900;
+// Another node's license and options files: read from its disk and sent, 3 MB at most.
+inline constexpr int64_t kFilesTimeoutMs = 4'000;
 // Reads of tools and of the other nodes; heartbeat reports have room beyond it.
 inline constexpr size_t kReadsMax = 2'048;
 inline constexpr size_t kReadsAndReportsMax = 4'096;
@@ -108,8 +110,21 @@ inline constexpr int64_t kDiskFloorBytes = 256 << 20;
 inline constexpr int64_t kLowSpaceHoldsMs = 5 * kReportIntervalMs;
 // A disk that has not answered for so long is not waited for any more.
 inline constexpr int64_t kDiskHangFatalMs = 10'000;
-// License sets that this node has proposed and that are not installed yet: administrators' work.
-inline constexpr size_t kInstallsMax = 16;
+// Administrators' commands that this node has proposed and that are not carried out yet.
+inline constexpr size_t kAskedMax = 64;
+// Nodes tell the leader what time they have this often; a reading counts for a few of them.
+inline constexpr int64_t kClockReportMs = 1'000;
+inline constexpr int64_t kClockHoldsMs = 5 * kClockReportMs;
+// Further from the leader's clock than this is warned about (design 4): NTP keeps hosts within
+// milliseconds.
+inline constexpr int64_t kClockWarnMs = 5'000;
+// A leader whose clock is this far off the two others hands over, if they agree to so much.
+inline constexpr int64_t kClockMinutesOffMs = 2 * 60'000;
+inline constexpr int64_t kClocksAgreeMs = 30'000;
+// Not offered again before: a transfer takes an election at most.
+inline constexpr int64_t kHandOverAgainMs = 10'000;
+// Who holds licenses of one pool, as reread tells it: a site of thousands is not listed whole.
+inline constexpr int kAffectedMax = 1'000;
 // A node that asks to be let in says so twice a second; one not heard of for so long does not any
 // more.
 inline constexpr int64_t kRejoinForgottenMs = 2'000;

@@ -45,6 +45,8 @@ Node::Node(Config config, Environment env, Membership membership, quorum::Recove
       source_(env_.ledger_writer) {
   timer_ms_ = env_.clock->NowMs();
   leaderless_since_ms_ = timer_ms_;
+  own_files_ = config_.own_files;
+  own_license_hash_ = config_.own_license_hash;
   fatal_ = TooOld(ledger_->cluster_version());
   if (ledger_->license_set_number() > 0) WarnAboutOwnFiles();
   AfterHello();
@@ -98,49 +100,6 @@ void Node::OnClientMessage(const Caller& caller, v1::ClientMessage message) {
   desk_.OnMessage(caller, std::move(message));
 }
 
-void Node::ProposeInstall(v1::InstallLicenses install,
-                          std::function<void(const absl::Status&)> done) {
-  if (!core_) return done(absl::UnavailableError(NotReady()));
-  if (installs_.size() >= kInstallsMax) {
-    return done(absl::ResourceExhaustedError("too many license sets are being installed"));
-  }
-  install.set_from_node(static_cast<uint32_t>(config_.self));
-  install.set_replaces(ledger_->license_set_number());
-  Origin origin;
-  origin.kind = Origin::Kind::kInstall;
-  origin.message_id = next_install_++;
-  v1::Command command;
-  *command.mutable_install() = install;
-  installs_[origin.message_id] = Install{std::move(install), std::move(done)};
-  proposals_.Submit(std::move(command), std::move(origin), env_.clock->NowMs());
-}
-
-void Node::OnOutcome(const Origin& origin, const v1::Outcome& outcome) {
-  if (origin.kind != Origin::Kind::kInstall) return desk_.OnOutcome(origin, outcome);
-  auto found = installs_.find(origin.message_id);
-  if (found == installs_.end()) return;
-  const Install install = std::move(found->second);
-  installs_.erase(found);
-  // Sent again after it was applied (its answer was lost in a jump): it is the one in force.
-  const bool in_force =
-      ledger_->installed() != nullptr &&
-      ledger_->installed()->SerializeAsString() == install.install.SerializeAsString();
-  if (outcome.has_refused() && !in_force) {
-    return install.done(absl::FailedPreconditionError(outcome.refused().reason()));
-  }
-  install.done(absl::OkStatus());
-}
-
-void Node::OnFailure(const Origin& origin, const v1::Failure& failure) {
-  if (origin.kind != Origin::Kind::kInstall) return desk_.OnFailure(origin, failure);
-  auto found = installs_.find(origin.message_id);
-  if (found == installs_.end()) return;
-  const auto done = std::move(found->second.done);
-  installs_.erase(found);
-  done(failure.why() == v1::Failure::REFUSED ? absl::FailedPreconditionError(failure.reason())
-                                             : absl::UnavailableError(failure.reason()));
-}
-
 // ------------------------------------------------------------------------------------------
 // Time
 
@@ -167,6 +126,8 @@ void Node::OnTimer() {
   WatchLead();
   AskSpace(now);
   ProposeExpiries(now);
+  ProposeTimePasses(now);
+  TendClocks(now);
   TendVersion();
   TendMembers(now);
   ReportHeartbeats(now);
@@ -323,6 +284,7 @@ void Node::Applied(const quorum::Entry& entry, const v1::LogRecord& record,
     const auto* known = ledger_->FindSession(*session);
     if (known != nullptr && !known->detached) expiry_.OnSeen(*session, known->ttl_ms, now);
   }
+  if (command.has_time_passes() && entry.term == core_->term()) time_proposed_ = false;
   if (command.has_expire()) {
     expiry_.OnNotExpired(command.expire().session(), command.expire().term());
   }

@@ -9,7 +9,7 @@
 // Its files, by subject: node.cc (start, time, effects in their order), node_peers.cc (links and
 // messages of the others), node_reads.cc (reads, heartbeat reports), node_lead.cc (what a leader
 // proposes of its own), node_disk.cc (what is written, compacted, fetched and jumped to),
-// node_status.cc (what is told to people).
+// node_status.cc (what is told to people), node_admin.cc (what administrators ask).
 #pragma once
 
 #include <cstdint>
@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "license/catalog.h"
 #include "license/ledger.h"
 #include "quorum/core.h"
 #include "server/attachments.h"
@@ -106,8 +107,27 @@ class Node : private Proposals::Sink {
   void Read(std::function<void(const absl::Status&)> done);
   absl::Status TransferLead(quorum::Slot to);
   // Installs a license set in place of the present one; `done` says what came of it: OK,
-  // FAILED_PRECONDITION (another came first, or a node is too old for it), UNAVAILABLE (perhaps).
+  // FAILED_PRECONDITION (it did not: another came first, a node is too old for it, no quorum),
+  // UNAVAILABLE (perhaps).
   void ProposeInstall(v1::InstallLicenses install, std::function<void(const absl::Status&)> done);
+  // Reserve, unreserve, remove, undo the clock; errors as above. `who` is filled in.
+  void ProposeAdmin(v1::AdminCommand act,
+                    std::function<void(const absl::StatusOr<v1::Outcome>&)> done);
+  // Files as they stand on a node's disk, and what they say.
+  struct ReadFiles {
+    v1::InstallLicenses files;
+    license::Catalog catalog;           // made of them
+    std::vector<std::string> problems;  // files that could not be read
+    uint32_t from = 0;                  // whose they are
+    bool own = false;                   // this node's, read just now
+  };
+  // Tells what `files` would change, and installs them unless `dry_run`; errors as above.
+  void Reread(std::shared_ptr<const ReadFiles> files, bool dry_run,
+              std::function<void(const absl::StatusOr<v1::RereadResponse>&)> done);
+  void SetOwnFiles(const ReadFiles& files);
+  // Whether the caller is a node of this cluster.
+  bool MayGiveFiles(const v1::FilesRequest& request, std::string* refusal);
+  v1::Hello MakeHello(quorum::Slot to) const;
   v1::NodeStatus Status() const;
   const license::Ledger& ledger() const { return *ledger_; }
   quorum::Slot leader() const { return core_ ? core_->leader() : quorum::Slot::kNone; }
@@ -140,9 +160,16 @@ class Node : private Proposals::Sink {
     uint64_t last = 0;
     uint64_t bytes = 0;
   };
-  struct Install {
-    v1::InstallLicenses install;
-    std::function<void(const absl::Status&)> done;
+  // An administrator's command, proposed here and not answered.
+  struct Asked {
+    std::optional<v1::InstallLicenses> install;
+    std::function<void(const absl::StatusOr<v1::Outcome>&)> done;
+  };
+  // Another node's date and time, as it said.
+  struct ClockReading {
+    int64_t ahead_ms = 0;  // of this node's
+    int32_t utc_offset_s = 0;
+    int64_t heard_ms = 0;
   };
 
   bool Leads() const { return core_ && core_->role() == quorum::Role::kLeader; }
@@ -160,8 +187,11 @@ class Node : private Proposals::Sink {
   void OnOutcome(const Origin& origin, const v1::Outcome& outcome) override;
   void OnFailure(const Origin& origin, const v1::Failure& failure) override;
 
+  // --- node_admin.cc
+  absl::Status MayAsk() const;
+  void Ask(v1::Command command, Origin::Kind kind, Asked asked);
+
   // --- node_peers.cc
-  v1::Hello MakeHello(quorum::Slot to) const;
   void AfterHello();
   void TellRefusals();
   void OnPeerMessage(quorum::Slot from, v1::PeerMessage message);
@@ -192,7 +222,11 @@ class Node : private Proposals::Sink {
   bool ReadyToPropose() const;
   v1::Stamp NewStamp();
   void ProposeExpiries(int64_t now_ms);
+  void TendClocks(int64_t now_ms);
+  bool IsFresh(const ClockReading& reading) const;
+  std::vector<std::string> ClockWarnings() const;
   void ProposeFirstInstall();
+  void ProposeTimePasses(int64_t now_ms);
   void TendVersion();
   std::optional<v1::Failure> Objection(const v1::Command& command) const;
   std::string TooOldFor(uint32_t version) const;
@@ -231,8 +265,10 @@ class Node : private Proposals::Sink {
   ClientDesk desk_;
   Reads reads_;
   Stamper stamper_;
-  std::map<uint64_t, Install> installs_;  // proposed here, not answered
-  uint64_t next_install_ = 1;
+  std::map<uint64_t, Asked> asked_;
+  uint64_t next_asked_ = 1;
+  v1::InstallLicenses own_files_;  // as last read from this node's disk
+  std::string own_license_hash_;
 
   // Messages that must not leave before a write is durable: the id of the write, the messages.
   std::deque<std::pair<uint64_t, std::vector<quorum::Message>>> held_;
@@ -272,6 +308,11 @@ class Node : private Proposals::Sink {
   bool seen_leading_ = false;
   bool install_proposed_ = false;
   bool version_proposed_ = false;
+  bool time_proposed_ = false;  // a TimePasses of this term is in the log and not applied
+  std::map<quorum::Slot, ClockReading> clocks_;  // of the others, as they tell a leader
+  std::vector<std::string> told_clocks_;
+  int64_t handed_over_ms_ = 0;  // when the lead was last offered because of this node's clock
+  int64_t clock_report_ms_ = 0;
   std::optional<int64_t> leaderless_since_ms_;
   bool moved_clients_away_ = false;
 

@@ -203,12 +203,12 @@ bool Node::Jump() {
   if (fatal_) return false;
   core_->InstallSnapshot(Index(to.index), quorum::Term(to.term), MembersAt(*staged));
   jumped_ = true;
-  *ledger_ = std::move(*staged);
+  const license::Ledger before = std::exchange(*ledger_, std::move(*staged));
   log_marks_.clear();
   log_bytes_ = 0;
   Log(LogLevel::kNotice, absl::StrCat("going on with a received ledger from entry ", to.index));
   if (ledger_->license_set_number() > 0) WarnAboutOwnFiles();
-  desk_.OnJump();
+  desk_.OnJump(before);
   proposals_.OnJump(Index(to.index));
   WatchMembers(/*applied=*/true);
   return true;

@@ -1,6 +1,7 @@
 // What a leader does of its own: the first license set, expiries, members, the cluster's version;
 // and what it refuses to append.
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -31,6 +32,13 @@ std::string NodesText(const std::vector<int>& slots) {
   return absl::StrCat(slots.size() == 1 ? "node " : "nodes ", absl::StrJoin(slots, " and "));
 }
 
+// "UTC+2", "UTC-3:30"
+std::string ZoneText(int32_t offset_s) {
+  const int32_t minutes = std::abs(offset_s) / 60;
+  const std::string rest = minutes % 60 == 0 ? "" : absl::StrCat(":", minutes % 60);
+  return absl::StrCat("UTC", offset_s < 0 ? "-" : "+", minutes / 60, rest);
+}
+
 }  // namespace
 
 void Node::WatchLead() {
@@ -51,6 +59,9 @@ void Node::WatchLead() {
     install_proposed_ = false;
     version_proposed_ = false;
     low_space_ms_.clear();
+    time_proposed_ = false;
+    clocks_.clear();
+    told_clocks_.clear();
   }
   if (new_lead) stamper_.Lead(ledger_->cluster_ms(), now);
   seen_leader_ = leader;
@@ -94,6 +105,71 @@ void Node::ProposeExpiries(int64_t now_ms) {
     *command.mutable_expire() = std::move(expire);
     proposals_.Submit(std::move(command), std::move(origin), now_ms);
   }
+}
+
+// What is due is done by an entry, so that it is done on all nodes at one index. One at a time is
+// under way: what it leaves is due again when it is applied, and a new leader begins anew.
+void Node::ProposeTimePasses(int64_t now_ms) {
+  if (!ReadyToPropose() || time_proposed_) return;
+  v1::Command command;
+  command.mutable_time_passes();
+  if (ledger_->cluster_version() < license::RequiredVersion(command)) return;
+  const license::NextDue due = ledger_->NextDueAt();
+  const bool by_time = due.cluster_ms && *due.cluster_ms <= stamper_.ClusterMs(now_ms);
+  const bool by_date = due.wall_ms && *due.wall_ms <= env_.clock->WallMs();
+  if (!by_time && !by_date) return;
+  time_proposed_ = core_->Propose({{MakePayload(NewStamp(), &command)}}).ok();
+}
+
+// ------------------------------------------------------------------------------------------
+// Clocks: what the others say they have, beside this leader's.
+
+bool Node::IsFresh(const ClockReading& reading) const {
+  return env_.clock->NowMs() - reading.heard_ms < kClockHoldsMs;
+}
+
+std::vector<std::string> Node::ClockWarnings() const {
+  std::vector<std::string> warnings;
+  if (!core_ || !Leads()) return warnings;
+  for (const auto& [slot, reading] : clocks_) {
+    if (!IsFresh(reading)) continue;
+    const std::string name = absl::StrCat("node ", ToInt(slot));
+    if (const int64_t off = std::abs(reading.ahead_ms); off > kClockWarnMs) {
+      warnings.push_back(absl::StrCat("the clock of ", name, " is ", off / 1'000, " s ",
+                                      reading.ahead_ms > 0 ? "ahead of" : "behind",
+                                      " the leader's: run NTP on both"));
+    }
+    if (const int32_t own = env_.clock->UtcOffsetSeconds(); reading.utc_offset_s != own) {
+      warnings.push_back(absl::StrCat(
+          name, " is in another time zone (", ZoneText(reading.utc_offset_s), ") than the leader (",
+          ZoneText(own), "): dates end at midnight where the leader is"));
+    }
+  }
+  return warnings;
+}
+
+// A leader whose clock is minutes off the two others, which agree, would date everything wrongly.
+void Node::TendClocks(int64_t now_ms) {
+  if (!Leads()) return;
+  std::vector<std::string> warnings = ClockWarnings();
+  if (warnings.size() > told_clocks_.size()) {
+    for (const std::string& warning : warnings) Log(LogLevel::kWarning, warning);
+  }
+  told_clocks_ = std::move(warnings);
+  if (handed_over_ms_ != 0 && now_ms - handed_over_ms_ < kHandOverAgainMs) return;
+  std::vector<int64_t> ahead;
+  for (const auto& [slot, reading] : clocks_) {
+    if (IsFresh(reading)) ahead.push_back(reading.ahead_ms);
+  }
+  if (ahead.size() < 2 || std::abs(ahead[0] - ahead[1]) > kClocksAgreeMs ||
+      std::min(std::abs(ahead[0]), std::abs(ahead[1])) < kClockMinutesOffMs) {
+    return;
+  }
+  handed_over_ms_ = now_ms;
+  Log(LogLevel::kWarning,
+      absl::StrCat("the clock of this node is ", std::abs(ahead[0]) / 1'000,
+                   " s off those of the two others, which agree: handing over the lead"));
+  (void)core_->TransferLeadership(Slot::kNone);
 }
 
 // ------------------------------------------------------------------------------------------

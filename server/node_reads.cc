@@ -108,6 +108,10 @@ void Node::AskReads() {
 void Node::OnSessionReport(Slot from, const v1::SessionReport& report) {
   if (!Leads()) return;
   if (report.low_space()) low_space_ms_[from] = env_.clock->NowMs();
+  if (report.wall_ms() != 0 && from != config_.self) {
+    clocks_[from] = {report.wall_ms() - env_.clock->WallMs(), report.utc_offset_s(),
+                     env_.clock->NowMs()};
+  }
   if (report.seen_size() == 0 || reads_.size() >= kReadsAndReportsMax) return;
   WaitingRead read;
   read.kind = WaitingRead::Kind::kReport;
@@ -158,9 +162,15 @@ void Node::ReportHeartbeats(int64_t now_ms) {
     if (report) OnSessionReport(config_.self, *report);
     return;
   }
-  if (!report && !low_space_) return;
+  const bool tells_clock = now_ms - clock_report_ms_ >= kClockReportMs;
+  if (!report && !low_space_ && !tells_clock) return;
   v1::PeerMessage message;
   if (report) *message.mutable_report() = *std::move(report);
+  if (tells_clock) {
+    clock_report_ms_ = now_ms;
+    message.mutable_report()->set_wall_ms(env_.clock->WallMs());
+    message.mutable_report()->set_utc_offset_s(env_.clock->UtcOffsetSeconds());
+  }
   message.mutable_report()->set_low_space(low_space_);
   env_.peers->Send(leader, std::move(message));
 }

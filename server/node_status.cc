@@ -54,10 +54,9 @@ std::optional<std::string> Node::NoQuorumReason() const {
 // A node whose files differ serves the installed set all the same, and says with which line they
 // begin to differ.
 void Node::WarnAboutOwnFiles() {
-  set_warnings_.clear();
-  if (config_.own_license_hash != ledger_->catalog().license_hash()) {
-    set_warnings_ = DifferencesFromInstalled(config_.own_files, *ledger_);
-  }
+  set_warnings_ = own_license_hash_ == ledger_->catalog().license_hash()
+                      ? OptionDifferences(own_files_, *ledger_)
+                      : DifferencesFromInstalled(own_files_, *ledger_);
   for (const std::string& warning : set_warnings_) Log(LogLevel::kWarning, warning);
   if (!set_warnings_.empty()) {  // the daemon has told what is wrong with its own files
     for (const auto& diagnostic : ledger_->catalog().diagnostics()) {
@@ -101,9 +100,10 @@ v1::NodeStatus Node::Status() const {
   }
   for (const std::string& warning : config_.warnings) status.add_warnings(warning);
   for (const std::string& warning : set_warnings_) status.add_warnings(warning);
+  for (const std::string& warning : ClockWarnings()) status.add_warnings(warning);
   if (low_space_) status.add_warnings("too little disk space on this node");
   if (disk_stuck_) status.add_warnings("the disk of this node does not answer");
-  for (const auto& file : config_.own_files.license_files()) status.add_license_files(file.name());
+  for (const auto& file : own_files_.license_files()) status.add_license_files(file.name());
   status.set_applied(ledger_->applied().index);
   status.set_license_set_number(ledger_->license_set_number());
   status.set_sessions(ledger_->sessions().size());

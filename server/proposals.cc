@@ -18,7 +18,7 @@ bool IsCheckout(const v1::Command& command) {
 bool AnswersAClient(Origin::Kind kind) {
   return kind == Origin::Kind::kOpen || kind == Origin::Kind::kAttach ||
          kind == Origin::Kind::kRequest || kind == Origin::Kind::kClose ||
-         kind == Origin::Kind::kInstall;
+         kind == Origin::Kind::kInstall || kind == Origin::Kind::kAdmin;
 }
 
 v1::Failure MakeFailure(v1::Failure::Why why, const std::string& reason, bool certain) {

@@ -39,6 +39,7 @@ struct Origin {
     kDetach,  // this node's own: kept until it is done
     kExpire,  // this node's own as leader: never sent again
     kInstall,
+    kAdmin,
   };
   Kind kind = Kind::kRequest;
   ConnectionId connection = 0;

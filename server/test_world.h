@@ -79,10 +79,12 @@ class World {
     std::unique_ptr<Node> node;
     std::map<ConnectionId, std::vector<v1::ServerMessage>> told;
     std::vector<std::string> lines;
+    int64_t wall_ahead_ms = 0;  // of the other hosts' clocks
+    int32_t utc_offset_s = 0;
 
     int64_t NowMs() override { return world->now_ms_; }
-    int64_t WallMs() override { return license::testing::kNoonMs + world->now_ms_; }
-    int32_t UtcOffsetSeconds() override { return 0; }
+    int64_t WallMs() override { return license::testing::kNoonMs + world->now_ms_ + wall_ahead_ms; }
+    int32_t UtcOffsetSeconds() override { return utc_offset_s; }
     uint32_t Below(uint32_t bound) override {
       state = state * 1664525 + 1013904223;
       return bound == 0 ? 0 : (state >> 8) % bound;

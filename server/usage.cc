@@ -5,22 +5,28 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "license/set_change.h"
+#include "server/limits.h"
 
 namespace triad::server {
 namespace {
 
+v1::Use DescribeUse(const license::Checkout& checkout) {
+  const v1::Identity& identity = license::IdentityOf(checkout);
+  v1::Use use;
+  use.set_user(license::UserOf(checkout));
+  use.set_host(identity.host());
+  use.set_display(identity.display());
+  use.set_process_id(identity.process_id());
+  if (checkout.session != nullptr) use.set_node(checkout.session->node);
+  *use.mutable_holding() = license::HoldingOf(checkout);
+  return use;
+}
+
 void AddUses(const license::Ledger& ledger, const license::Pool& pool, v1::Pool* out) {
   for (uint64_t handle : ledger.HandlesOf(pool.id)) {
     const license::Checkout* checkout = ledger.FindCheckout(handle);
-    if (checkout == nullptr) continue;
-    const v1::Identity& identity = license::IdentityOf(*checkout);
-    v1::Use* use = out->add_uses();
-    use->set_user(license::UserOf(*checkout));
-    use->set_host(identity.host());
-    use->set_display(identity.display());
-    use->set_process_id(identity.process_id());
-    if (checkout->session != nullptr) use->set_node(checkout->session->node);
-    *use->mutable_holding() = license::HoldingOf(*checkout);
+    if (checkout != nullptr) *out->add_uses() = DescribeUse(*checkout);
   }
 }
 
@@ -80,6 +86,38 @@ v1::Usage BuildUsage(const license::Ledger& ledger, const v1::GetUsageRequest& r
   return usage;
 }
 
+v1::RereadResponse DescribeSetChange(const license::Ledger& ledger, const v1::InstallLicenses& next,
+                                     const license::Catalog& catalog) {
+  const license::SetChange change = license::CompareSets(ledger, next, catalog);
+  v1::RereadResponse response;
+  for (const license::PoolChange& pool : change.pools) {
+    auto* told = response.add_changes();
+    told->set_feature(pool.pool().feature);
+    told->set_vendor(pool.pool().vendor);
+    told->set_version(pool.pool().version);
+    told->set_expires(pool.pool().ExpiryText());
+    told->set_uncounted(pool.pool().uncounted);
+    told->set_was_there(pool.before != nullptr);
+    told->set_is_there(pool.after != nullptr);
+    told->set_licenses_before(pool.seats_before);
+    told->set_licenses_after(pool.seats_after);
+    told->set_in_use(pool.used);
+    if (!pool.TooMany(ledger.today())) continue;
+    for (uint64_t handle : ledger.HandlesOf(pool.pool().id)) {
+      if (told->affected_size() >= kAffectedMax) break;
+      const license::Checkout* checkout = ledger.FindCheckout(handle);
+      if (checkout != nullptr) *told->add_affected() = DescribeUse(*checkout);
+    }
+  }
+  for (const license::Diagnostic& diagnostic : catalog.diagnostics()) {
+    response.add_diagnostics(diagnostic.ToString());
+  }
+  response.set_options_changes(change.options);
+  response.set_unchanged(change.unchanged);
+  response.set_refusal(change.refusal);
+  return response;
+}
+
 std::vector<std::string> ExpiredLines(const license::Ledger& ledger) {
   std::vector<std::string> expired;
   for (const license::Pool& pool : ledger.catalog().pools()) {
@@ -112,10 +150,32 @@ license::LicenseSources SourcesOf(const v1::InstallLicenses& set) {
   return sources;
 }
 
+std::vector<std::string> OptionDifferences(const v1::InstallLicenses& own,
+                                           const license::Ledger& ledger) {
+  if (ledger.installed() == nullptr) return {};
+  std::map<std::string, std::pair<std::string, std::string>> files;
+  for (const auto& file : own.option_files()) files[file.name()].first += file.content();
+  for (const auto& file : ledger.installed()->option_files()) {
+    files[file.name()].second += file.content();
+  }
+  std::vector<std::string> differences;
+  for (const auto& [vendor, texts] : files) {
+    const int line = license::FirstDifferentLine(texts.first, texts.second);
+    if (line == 0) continue;
+    differences.push_back(
+        absl::StrCat("this node's own options file of ", vendor,
+                     " differs from the installed one, first in line ", line,
+                     ": serving the installed set; run triad reread here to change it"));
+  }
+  return differences;
+}
+
 std::vector<std::string> DifferencesFromInstalled(const v1::InstallLicenses& own,
                                                   const license::Ledger& ledger) {
   const license::Catalog mine = license::Catalog::Build(SourcesOf(own));
-  if (mine.license_hash() == ledger.catalog().license_hash()) return {};
+  if (mine.license_hash() == ledger.catalog().license_hash()) {
+    return OptionDifferences(own, ledger);
+  }
   const auto own_lines = LinesOf(mine);
   const auto installed = LinesOf(ledger.catalog());
   if (own_lines.empty()) {

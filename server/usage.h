@@ -17,6 +17,14 @@ v1::Usage BuildUsage(const license::Ledger& ledger, const v1::GetUsageRequest& r
 std::vector<std::string> DifferencesFromInstalled(const v1::InstallLicenses& own,
                                                   const license::Ledger& ledger);
 
+// The same for the options files alone, one line for each that differs.
+std::vector<std::string> OptionDifferences(const v1::InstallLicenses& own,
+                                           const license::Ledger& ledger);
+
+// What installing `next` would change; `catalog` is made of it.
+v1::RereadResponse DescribeSetChange(const license::Ledger& ledger, const v1::InstallLicenses& next,
+                                     const license::Catalog& catalog);
+
 // One line for each installed license line that is over on the ledger's day.
 std::vector<std::string> ExpiredLines(const license::Ledger& ledger);
 

@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "server/admin_service.h"
+#include "server/admin_socket.h"
 #include "server/grpc_stream.h"
 #include "server/limits.h"
 #include "server/unary_calls.h"
@@ -222,7 +223,8 @@ class LicenseCalls final : public AsyncLicense {
 // Hello in the request, as it does on a link.
 class PeerCalls final : public AsyncPeer {
  public:
-  explicit PeerCalls(EventLoop* loop) : loop_(loop) {}
+  PeerCalls(EventLoop* loop, std::function<absl::StatusOr<Node::ReadFiles>()> read_files)
+      : loop_(loop), read_files_(std::move(read_files)) {}
 
   void set_node(Node* node) { node_ = node; }
 
@@ -246,8 +248,37 @@ class PeerCalls final : public AsyncPeer {
     return grpc::Status::OK;
   }
 
+  grpc::Status FetchFiles(grpc::ServerContext*, const v1::FilesRequest* request,
+                          v1::FilesAnswer* response) override {
+    struct Judged {
+      bool allowed = false;
+      std::string refusal;
+    };
+    auto judged = std::make_shared<Judged>();
+    const bool asked = loop_->Ask(
+        [this, judged, request = *request] {
+          judged->allowed = node_->MayGiveFiles(request, &judged->refusal);
+        },
+        kReadTimeoutMs);
+    if (!asked || !judged->allowed) {
+      response->set_refusal(asked ? judged->refusal : "it is too busy to answer");
+      return grpc::Status::OK;
+    }
+    auto files = read_files_();
+    if (!files.ok()) {
+      response->set_refusal(std::string(files.status().message()));
+      return grpc::Status::OK;
+    }
+    for (const std::string& problem : files->problems) response->add_problems(problem);
+    *response->mutable_files() = files->files;
+    auto own = std::make_shared<Node::ReadFiles>(*std::move(files));
+    loop_->Post([this, own] { node_->SetOwnFiles(*own); });
+    return grpc::Status::OK;
+  }
+
  private:
   EventLoop* const loop_;
+  const std::function<absl::StatusOr<Node::ReadFiles>()> read_files_;
   Node* node_ = nullptr;
 };
 
@@ -265,8 +296,13 @@ struct Wire::Impl {
         loop(loop_in),
         logger(logger_in),
         license(loop_in, &unary, &next_id),
-        peer(loop_in),
-        admin(loop_in, config.admin_over_tcp) {}
+        peer(loop_in, config.read_files),
+        admin(loop_in, config.admin_over_tcp,
+              {config.read_files,
+               [this](Slot from, const v1::FilesRequest& request) {
+                 return AskFiles(from, request);
+               }},
+              [this](const std::string& peer) { return NameOf(peer); }) {}
 
   const Config config;
   EventLoop* const loop;
@@ -280,6 +316,7 @@ struct Wire::Impl {
   AdminCalls admin;
   std::unique_ptr<grpc::ServerCompletionQueue> queue;
   std::unique_ptr<grpc::Server> server;
+  AdminSocket admin_socket;
   std::thread thread;
   std::atomic<bool> stopping{false};
 
@@ -298,6 +335,8 @@ struct Wire::Impl {
   std::set<std::shared_ptr<SnapshotCall>> fetches ABSL_GUARDED_BY(mutex);
 
   absl::Status Listen();
+  absl::StatusOr<v1::FilesAnswer> AskFiles(Slot from, const v1::FilesRequest& request);
+  std::string NameOf(const std::string& peer) const;
   void AcceptClient();
   void AcceptPeer();
   void Dial(Slot slot);
@@ -326,10 +365,6 @@ absl::Status Wire::Impl::Listen() {
       IsAddress(own->host) ? Target(*own) : absl::StrCat("[::]:", own->port);
   int bound = 0;
   builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &bound);
-  if (!config.admin_socket.empty()) {
-    builder.AddListeningPort(absl::StrCat("unix:", config.admin_socket),
-                             grpc::InsecureServerCredentials());
-  }
   builder.SetMaxReceiveMessageSize(kWireMessageBytesMax);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 8 << 10);
@@ -347,18 +382,44 @@ absl::Status Wire::Impl::Listen() {
   queue = builder.AddCompletionQueue();
   server = builder.BuildAndStart();
   if (server == nullptr) {
-    // gRPC binds in order and stops at the first that fails.
-    const bool socket = bound != 0;
     return absl::UnavailableError(
-        socket ? absl::StrCat(
-                     "cannot listen on the admin socket ", config.admin_socket,
-                     ": check that its directory exists and is writable, or give --admin-socket")
-               : absl::StrCat(
-                     "cannot listen on ", address,
+        absl::StrCat("cannot listen on ", address,
                      ": the port is in use or the address is not this machine's; stop the other "
                      "program or change the SERVER line"));
   }
-  return absl::OkStatus();
+  if (config.admin_socket.empty()) return absl::OkStatus();
+  const absl::Status listening = admin_socket.Listen(config.admin_socket);
+  if (listening.ok()) admin_socket.Start(server.get());
+  return listening;
+}
+
+// Another node's files, in a call of its own.
+absl::StatusOr<v1::FilesAnswer> Wire::Impl::AskFiles(Slot from, const v1::FilesRequest& request) {
+  v1::PeerService::Stub* stub = nullptr;
+  {
+    absl::MutexLock lock(&mutex);
+    auto it = peers.find(from);
+    if (it == peers.end()) return absl::InvalidArgumentError("there is no such node");
+    stub = it->second.stub.get();
+  }
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() +
+                       std::chrono::milliseconds(kFilesTimeoutMs));
+  v1::FilesAnswer answer;
+  const grpc::Status status = stub->FetchFiles(&context, request, &answer);
+  if (status.ok()) return answer;
+  return absl::FailedPreconditionError(
+      absl::StrCat("node ", ToInt(from), " does not give its files (", status.error_message(),
+                   "); nothing was changed"));
+}
+
+// Who speaks, for the record: by the socket's credentials, else by the address alone.
+std::string Wire::Impl::NameOf(const std::string& peer) const {
+  const auto own = std::find_if(config.servers.begin(), config.servers.end(),
+                                [this](const auto& server) { return server.slot == config.self; });
+  const std::string local = admin_socket.NameOf(peer);
+  return absl::StrCat(local.empty() ? absl::StrCat("somebody at ", peer) : local, " on ",
+                      own->host);
 }
 
 absl::Status Wire::Start(Node* node) {
@@ -549,6 +610,7 @@ void Wire::Stop() {
       peer.alarm.Cancel();
     }
   }
+  impl_->admin_socket.Stop();
   impl_->unary.EndAll();
   impl_->server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(500));
   impl_->queue->Shutdown();

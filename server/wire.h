@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -18,6 +19,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "server/environment.h"
 #include "server/event_loop.h"
@@ -35,6 +37,8 @@ class Wire : public PeerTransport, public ClientTransport, public SnapshotTransp
     // or --insecure.
     bool admin_over_tcp = false;
     uint32_t session_ttl_ms = 60'000;
+    // Reads this node's license and options files anew; from any thread.
+    std::function<absl::StatusOr<Node::ReadFiles>()> read_files;
   };
 
   Wire(Config config, EventLoop* loop, Logger* logger);
