@@ -20,21 +20,20 @@ void CheckLog(const Log& log) {
   }
 }
 
-// The members in force are those of the newest members entry that the log holds.
+// The members in force are those of the newest members entry in the log; where the log has none
+// behind the oldest known members, they are those.
 void CheckMembers(const Log& log, const MembersLog& members_log) {
   TRIAD_CHECK(members_log.index() <= log.last_index(),
               "members of an entry that was cut are in force");
-  for (Index index = log.last_index(); index > log.snapshot_index(); index = index - 1) {
-    const Entry& entry = log.At(index);
-    if (entry.kind != EntryKind::kMembers) continue;
-    // One that was recovered below `applied` is the ledger's business.
-    if (index < members_log.index()) return;
-    TRIAD_CHECK(index == members_log.index() || index <= log.applied_index(),
+  for (Index index = members_log.index() + 1; index <= log.last_index(); ++index) {
+    TRIAD_CHECK(index <= log.snapshot_index() || log.At(index).kind != EntryKind::kMembers,
                 "a members entry is in the log and not in force");
-    TRIAD_CHECK(DecodeMembers(*entry.payload) == members_log.in_force(),
-                "the members in force are not those of the newest entry");
-    return;
   }
+  if (members_log.at_base()) return;  // its own entry may lie before the log
+  const Entry& entry = log.At(members_log.index());
+  TRIAD_CHECK(
+      entry.kind == EntryKind::kMembers && DecodeMembers(*entry.payload) == members_log.in_force(),
+      "the members in force are not those of the newest entry");
 }
 
 }  // namespace

@@ -69,6 +69,9 @@ absl::Status CheckMembersChange(const Members& now, const Members& next) {
           absl::StrCat("members: node ", ToInt(member.slot), " cannot be left out"));
     }
   }
+  if (now.voters() == 2 && next.voters() == 1) {
+    return absl::InvalidArgumentError("members: one of two voters cannot be replaced");
+  }
   if (steps != 1) {
     return absl::InvalidArgumentError(absl::StrCat("members: one step at a time, not ", steps));
   }

@@ -27,9 +27,10 @@
 //      not in its own members (a newcomer) knows too little to refuse anybody of the cluster, and
 //      need not: it counts nobody's votes, and no voter can be replaced before it is one itself.
 //
-// The same holds from {S} to {S, A} (after `recover --accept-loss`) and from {S, A} to {S}: one
-// voter more or less at a time, so old and new majorities always share a node. It follows that a
-// voter lags behind by at most one change: the next one needs it.
+// The same holds from {S} to {S, A} (after `recover --accept-loss`): one voter more at a time, so
+// old and new majorities always share a node. Of two voters neither is replaced: what the one that
+// is left commits alone would stand on a single disk. It follows that a voter lags behind by at
+// most one change: the next one needs it.
 //
 // Plain values and pure functions; not thread-safe.
 #pragma once
@@ -78,7 +79,8 @@ struct LogStart {
 std::optional<Members> DecodeMembers(absl::string_view payload);
 
 // Whether `next` is one allowed step from `now`: one slot gets a new incarnation as learner, or one
-// learner becomes a voter. INVALID_ARGUMENT says what is wrong.
+// learner becomes a voter; never one voter where there were two. INVALID_ARGUMENT says what is
+// wrong.
 absl::Status CheckMembersChange(const Members& now, const Members& next);
 
 // Which members are in force at the end of the log: what the ledger said, and every change in the
@@ -96,6 +98,8 @@ class MembersLog {
   const Members& in_force() const { return changes_.back().members; }
   // The entry that brought them; for the oldest known ones, one at or behind it.
   Index index() const { return changes_.back().index; }
+  // The oldest known ones are in force: no entry behind them has changed anything.
+  bool at_base() const { return changes_.size() == 1; }
   // In force at `index`, which is not before the oldest known.
   const Members& At(Index index) const;
 

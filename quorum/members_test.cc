@@ -69,6 +69,11 @@ TEST(MembersChange, OneStepAtATime) {
   EXPECT_FALSE(Allowed(c1, fewer));
 }
 
+TEST(MembersChange, OfTwoVotersNeitherIsReplaced) {
+  const Members two = With(MakeMembers(3), Slot::k3, 'b', false);
+  EXPECT_FALSE(Allowed(two, With(two, Slot::k2, 'b', false)));
+}
+
 TEST(MembersChange, TheOneLeftAfterALossTakesTheOthersInAgain) {
   const Members alone = MakeMembers(1);
   Members next = alone;

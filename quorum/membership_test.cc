@@ -313,24 +313,6 @@ TEST(Survivor, ItTakesTheOthersInOneAfterTheOther) {
   EXPECT_TRUE(node->members_committed());
 }
 
-TEST(Survivor, OfTwoOneCannotReplaceTheOtherWithoutIt) {
-  // {S, A} -> {S}: the change is S's alone to commit, but it can lead only while A is there.
-  TestNode node = MakeSurvivor();
-  Members next = MakeMembers(1);
-  next.list.push_back({Slot::k2, Incarnation(Slot::k2, 'b'), false});
-  ASSERT_TRUE(node->ProposeMembers(EncodeMembers(next)).ok());
-  node.Settle();
-  node.Ack(Slot::k2, node->last_index().value(), 2);
-  next.list[1].voter = true;
-  ASSERT_TRUE(node->ProposeMembers(EncodeMembers(next)).ok());
-  node.Settle();
-  next.list[1] = {Slot::k2, Incarnation(Slot::k2, 'c'), false};
-  EXPECT_FALSE(node->ProposeMembers(EncodeMembers(next)).ok());
-  node.Tick(30);
-  EXPECT_EQ(node->role(), Role::kFollower);
-  EXPECT_FALSE(node->ProposeMembers(EncodeMembers(next)).ok());
-}
-
 TEST(MembersDeathTest, AnEntryThatCannotBeReadIsFoundOut) {
   std::vector<Entry> log = MakeLog({1});
   log[0].kind = EntryKind::kMembers;

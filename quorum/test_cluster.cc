@@ -233,6 +233,7 @@ void TestCluster::Apply(Node& node, std::vector<Entry> committed) {
     }
     ++coverage_.applied;
   }
+  CheckMembers(node);
   // The ledger is synced behind the log, at times of its own, and not while another one waits.
   if (!committed.empty() && !node.disk.staged.has_value() && random_.Permille(100)) {
     node.disk.ledger = node.ledger;

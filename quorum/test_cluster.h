@@ -258,6 +258,7 @@ class TestCluster {
   void MaybeFetch(Node& node);
   void Install(Node& node, const TestLedger& snapshot);
   void Adopt(Node& node);
+  void CheckMembers(const Node& node);
   void Wipe(Node& node);
   bool IsWhole() const;
   void ChangeMembers();

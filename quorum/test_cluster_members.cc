@@ -74,6 +74,16 @@ void TestCluster::Install(Node& node, const TestLedger& snapshot) {
   node.ledger = snapshot;
   core.InstallSnapshot(snapshot.index, snapshot.term, snapshot.members);
   if (last > snapshot.index && core.last_index() == last) ++coverage_.snapshots_over_entries;
+  CheckMembers(node);
+}
+
+// With nothing behind what is applied, the core and the ledger know the same members.
+void TestCluster::CheckMembers(const Node& node) {
+  if (node.core->last_index() != node.ledger.index || node.ledger.members.list.empty()) return;
+  if (node.core->members() != node.ledger.members) {
+    checker_.Fail(absl::StrCat("node ", ToInt(node.slot), " counts by other members than those of ",
+                               node.ledger.index.value()));
+  }
 }
 
 // The log's start that goes with the staged ledger is durable: it takes the place of the old one.
@@ -140,7 +150,7 @@ void TestCluster::Wipe(Node& node) {
 
 void TestCluster::ChangeMembers() {
   Node* leader = AnyLeader();
-  if (leader == nullptr || !leader->core->leads_confirmed()) return;
+  if (leader == nullptr) return;  // when it may do what is up to the core
   for (Node& node : nodes_) {
     if (&node == leader) continue;
     const Members& members = leader->core->members();
@@ -169,6 +179,9 @@ void TestCluster::Propose(Node& leader, const Members& members, uint64_t* counte
   const auto position = leader.core->ProposeMembers(payload);
   if (!position.ok()) return;
   ++*counter;
+  if (!leader.core->leads_confirmed()) {
+    checker_.Fail("members were proposed before an entry of the leader's term was committed");
+  }
   const TestDisk& disk = leader.disk;
   const bool known = before.index > disk.snapshot_index && before.index <= disk.last_index();
   checker_.OnProposedMembers(before, known ? disk.At(before.index).term : Term(),
