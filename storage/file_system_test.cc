@@ -215,6 +215,27 @@ TEST(TestFileSystem, AFullDiskRefusesToGrowAndWhatIsRemovedIsFreeAgain) {
   EXPECT_GE(*disk.free_bytes(), 1000);
 }
 
+TEST(TestFileSystem, ALateMisdirectedSectorIsSeenWhenALaterSyncHasFinished) {
+  for (const bool again : {false, true}) {
+    TestFileSystem disk;
+    auto file = *disk.Open("/d/a", /*create=*/true);
+    ASSERT_TRUE(file->WriteAt(0, std::string(4 * 512, 'o')).ok());
+    ASSERT_TRUE(file->Sync().ok());
+    ASSERT_TRUE(disk.SyncDirectory("/d").ok());
+    disk.MisdirectNextSync("/d/a", 0, 2, /*late=*/true);
+    ASSERT_TRUE(file->WriteAt(0, std::string(512, 'n')).ok());
+    ASSERT_TRUE(file->Sync().ok());
+    if (again) {
+      ASSERT_TRUE(file->WriteAt(512, std::string(512, 'm')).ok());
+      ASSERT_TRUE(file->Sync().ok());
+    }
+    disk.Crash([](uint32_t) { return 0; });
+    const std::string content = disk.Content("/d/a");
+    EXPECT_EQ(content[0], again ? 'o' : 'n');
+    EXPECT_EQ(content[1'024], again ? 'n' : 'o');
+  }
+}
+
 TEST(TestFileSystem, AMisdirectedSectorIsSeenAfterTheNextCrash) {
   TestFileSystem disk;
   auto file = disk.Open("/d/a", true);

@@ -214,6 +214,8 @@ void TestFileSystem::Crash(const Choice& choose) {
   for (const auto& [path, node] : names_) {
     const bool ordered = !ordered_.empty() && absl::StrContains(path, ordered_);
     ordered ? CrashOrderedNode(node.get(), choose) : CrashNode(node.get(), choose);
+    node->misdirection.reset();
+    node->astray.reset();
   }
   Restart();
   changes_.clear();
@@ -284,9 +286,10 @@ void TestFileSystem::FlipBit(const std::string& path, uint64_t bit) {
   }
 }
 
-void TestFileSystem::MisdirectNextSync(const std::string& path, uint32_t pick, int64_t distance) {
+void TestFileSystem::MisdirectNextSync(const std::string& path, uint32_t pick, int64_t distance,
+                                       bool late) {
   const auto it = names_.find(path);
-  if (it != names_.end()) it->second->misdirection = {pick, distance};
+  if (it != names_.end()) it->second->misdirection = {pick, distance, late};
 }
 
 void TestFileSystem::RecordOperations() {
@@ -339,26 +342,30 @@ void TestFileSystem::Resize(Node* node, uint64_t size) {
   node->changes.push_back({0, size, true});
 }
 
+// Of the sectors that a sync is about to write, the one that will go to a wrong place.
+std::optional<TestFileSystem::Astray> TestFileSystem::GoAstray(Node* node,
+                                                               const std::set<uint64_t>& sectors) {
+  if (!node->misdirection.has_value() || sectors.empty()) return std::nullopt;
+  Astray astray;
+  astray.place = *std::next(sectors.begin(), node->misdirection->pick % sectors.size());
+  astray.other = astray.place + static_cast<uint64_t>(node->misdirection->distance);
+  astray.kept = SectorOf(node->durable, astray.place);
+  astray.content = SectorOf(node->now, astray.place);
+  return astray;
+}
+
 void TestFileSystem::Sync(Node* node) {
-  std::string kept;
-  uint64_t lost = 0, other = 0;
-  std::string misdirected;
-  if (node->misdirection.has_value() && !node->changes.empty()) {
-    std::set<uint64_t> sectors;
+  std::set<uint64_t> sectors;
+  if (node->misdirection.has_value() || node->astray.has_value()) {
     for (const Change& change : node->changes) {
       if (change.resize || change.size == 0) continue;
       for (uint64_t s = change.offset / kSector; s < SectorsOf(change.offset + change.size); ++s) {
         sectors.insert(s);
       }
     }
-    if (!sectors.empty()) {
-      lost = *std::next(sectors.begin(), node->misdirection->pick % sectors.size());
-      other = lost + static_cast<uint64_t>(node->misdirection->distance);
-      kept = SectorOf(node->durable, lost);
-      misdirected = SectorOf(node->now, lost);
-      node->misdirection.reset();
-    }
   }
+  std::optional<Astray> before = std::exchange(node->astray, std::nullopt);
+  std::optional<Astray> astray = GoAstray(node, sectors);
   size_t at = 0;
   for (const Change& change : node->changes) {
     if (change.resize) {
@@ -373,9 +380,21 @@ void TestFileSystem::Sync(Node* node) {
     }
     at += change.size;
   }
-  if (!misdirected.empty() && other * kSector < node->durable.size()) {
-    PutSector(lost, kept, &node->durable);
-    PutSector(other, misdirected, &node->durable);
+  if (before.has_value()) {  // but for the sectors that this sync has written as they should be
+    if (!sectors.contains(before->place)) PutSector(before->place, before->kept, &node->durable);
+    if (!sectors.contains(before->other)) PutSector(before->other, before->content, &node->durable);
+  }
+  if (astray.has_value()) {
+    const bool late = node->misdirection->late;
+    node->misdirection.reset();
+    if (astray->other * kSector >= node->durable.size()) {
+      // Beyond the end: the write goes to its place.
+    } else if (late) {
+      node->astray = std::move(astray);
+    } else {
+      PutSector(astray->place, astray->kept, &node->durable);
+      PutSector(astray->other, astray->content, &node->durable);
+    }
   }
   node->changes.clear();
   node->data.clear();

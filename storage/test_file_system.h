@@ -72,7 +72,10 @@ class TestFileSystem final : public FileSystem {
   // At the next sync of `path` the disk writes one sector of those it should (`pick` modulo their
   // number) `distance` sectors away from its place, if the file reaches that far; at its own place
   // nothing changes. It is seen after the next Crash: until then the memory has what was written.
-  void MisdirectNextSync(const std::string& path, uint32_t pick, int64_t distance);
+  // What was not synced by then goes to its place. `late`: it counts from the sync after that on;
+  // before, nobody could tell it from a write that a crash has torn (storage/FORMAT.md).
+  void MisdirectNextSync(const std::string& path, uint32_t pick, int64_t distance,
+                         bool late = false);
   // Files with `part` in their path reach the disk in the order of the writes, to any byte: the
   // size never covers what was not written, as ext4 (data=ordered), XFS and Btrfs do it for
   // appends.
@@ -118,6 +121,14 @@ class TestFileSystem final : public FileSystem {
   struct Misdirection {
     uint32_t pick = 0;
     int64_t distance = 0;
+    bool late = false;
+  };
+  // A sector that a sync has written to a wrong place.
+  struct Astray {
+    uint64_t place = 0;
+    std::string kept;  // what stays there
+    uint64_t other = 0;
+    std::string content;
   };
   struct Node {
     std::string now;
@@ -127,6 +138,7 @@ class TestFileSystem final : public FileSystem {
     // A sync has failed: memory and disk differ in sectors that count as clean.
     bool forgotten = false;
     std::optional<Misdirection> misdirection;
+    std::optional<Astray> astray;  // to count with the next sync
   };
   // An unsynced change of a directory: at `path` there is now `node`, or nothing.
   struct NameChange {
@@ -147,6 +159,7 @@ class TestFileSystem final : public FileSystem {
   static void Write(Node* node, uint64_t offset, absl::string_view data);
   void Resize(Node* node, uint64_t size);
   static void Sync(Node* node);
+  static std::optional<Astray> GoAstray(Node* node, const std::set<uint64_t>& sectors);
   static void Forget(Node* node);
   static void CrashNode(Node* node, const Choice& choose);
   static void CrashOrderedNode(Node* node, const Choice& choose);
