@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <iterator>
 #include <string>
 #include <utility>
 
@@ -46,7 +45,7 @@ void LogThread::Begin(std::unique_ptr<storage::Log> log) {
 void LogThread::Write(uint64_t write_id, std::optional<quorum::HardState> hard_state,
                       std::optional<quorum::LogStart> start, std::vector<quorum::Entry> entries) {
   absl::MutexLock lock(&mutex_);
-  jobs_.push_back(Job{write_id, hard_state, start, std::move(entries)});
+  jobs_.push_back({write_id, hard_state, start, std::move(entries)});
 }
 
 void LogThread::CheckDisk(const absl::Status& status) {
@@ -57,7 +56,7 @@ void LogThread::Run() {
   bool noted = true;
   storage::Log* log = nullptr;
   for (;;) {
-    std::deque<Job> jobs;
+    std::deque<LogWrite> jobs;
     {
       absl::MutexLock lock(&mutex_);
       const auto wake = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -79,33 +78,10 @@ void LogThread::Run() {
   if (!noted) CheckDisk(log->Idle());
 }
 
-// Joins what fits together into one write with one sync; a batch that cuts the log back begins a
-// new one, and so does a new start of the log, which stands before its entries.
-void LogThread::WriteAll(storage::Log* log, std::deque<Job> jobs) {
-  while (!jobs.empty()) {
-    Job joined = std::move(jobs.front());
-    jobs.pop_front();
-    while (!jobs.empty()) {
-      Job& next = jobs.front();
-      const bool follows = next.entries.empty() || joined.entries.empty() ||
-                           next.entries.front().index == joined.entries.back().index + 1;
-      // Term and vote stand before the entries of their batch: a newer one may join only an older
-      // one's place.
-      const bool state_fits = !next.hard_state || joined.entries.empty();
-      if (!follows || !state_fits || next.start) break;
-      joined.id = next.id;
-      if (next.hard_state) joined.hard_state = next.hard_state;
-      joined.entries.insert(joined.entries.end(), std::make_move_iterator(next.entries.begin()),
-                            std::make_move_iterator(next.entries.end()));
-      jobs.pop_front();
-    }
-    if (joined.start) {
-      CheckDisk(log->Append(joined.hard_state, {}));
-      CheckDisk(log->Trim(*joined.start));
-      CheckDisk(log->Append(std::nullopt, joined.entries));
-    } else {
-      CheckDisk(log->Append(joined.hard_state, joined.entries));
-    }
+void LogThread::WriteAll(storage::Log* log, std::deque<LogWrite> waiting) {
+  while (!waiting.empty()) {
+    const LogWrite joined = TakeJoined(&waiting);
+    CheckDisk(Perform(joined, log));
     durable_(joined.id);
   }
 }

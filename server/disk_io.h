@@ -17,6 +17,7 @@
 #include "license/ledger_store.h"
 #include "server/environment.h"
 #include "server/ledger_disk.h"
+#include "server/log_write.h"
 #include "storage/log.h"
 
 namespace triad::server {
@@ -41,22 +42,15 @@ class LogThread : public LogWriter {
       ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  struct Job {
-    uint64_t id = 0;
-    std::optional<quorum::HardState> hard_state;
-    std::optional<quorum::LogStart> start;
-    std::vector<quorum::Entry> entries;
-  };
-
   void Run() ABSL_LOCKS_EXCLUDED(mutex_);
-  void WriteAll(storage::Log* log, std::deque<Job> jobs);
+  void WriteAll(storage::Log* log, std::deque<LogWrite> waiting);
   void CheckDisk(const absl::Status& status);
 
   Logger* const logger_;
   const std::function<void(uint64_t)> durable_;
   absl::Mutex mutex_;
   std::unique_ptr<storage::Log> log_ ABSL_GUARDED_BY(mutex_);  // what it does is the thread's alone
-  std::deque<Job> jobs_ ABSL_GUARDED_BY(mutex_);
+  std::deque<LogWrite> jobs_ ABSL_GUARDED_BY(mutex_);
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };

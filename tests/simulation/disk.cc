@@ -1,7 +1,6 @@
 #include "tests/simulation/disk.h"
 
 #include <algorithm>
-#include <iterator>
 
 #include "absl/strings/str_cat.h"
 
@@ -99,7 +98,7 @@ void Disk::End(bool power_lost) {
     if (steps < 5) {
       world_->counters.Count(Branch::kCrashInWrite);
       files_.StopAt(files_.operation_count() + steps);
-      (void)Perform(*current_);
+      (void)server::Perform(*current_, log_.get());
     }
   }
   log_.reset();
@@ -109,19 +108,23 @@ void Disk::End(bool power_lost) {
   waiting_.clear();
   fail_next_ = false;
   if (power_lost) {
-    const uint64_t taste = world_->fault_rng.Below(4);
-    Rng* rng = &world_->fault_rng;
-    const auto choose = [rng, taste](uint32_t bound) -> uint32_t {
-      if (taste == 0) return 0;          // nothing of it reached the disk
-      if (taste == 1) return bound - 1;  // all of it did
-      return static_cast<uint32_t>(rng->Below(bound));
-    };
-    files_.Crash(choose);
-    home_.Crash(choose);
+    LosePower();
   } else {
     files_.Restart();
     home_.Restart();
   }
+}
+
+void Disk::LosePower() {
+  const uint64_t taste = world_->fault_rng.Below(4);
+  Rng* rng = &world_->fault_rng;
+  const auto choose = [rng, taste](uint32_t bound) -> uint32_t {
+    if (taste == 0) return 0;          // nothing of it reached the disk
+    if (taste == 1) return bound - 1;  // all of it did
+    return static_cast<uint32_t>(rng->Below(bound));
+  };
+  files_.Crash(choose);
+  home_.Crash(choose);
 }
 
 int64_t Disk::Latency() {
@@ -136,24 +139,9 @@ void Disk::WriteLog(Write write) {
   if (!current_) StartWrite();
 }
 
-// Joins what fits together, as LogThread::WriteAll does.
 void Disk::StartWrite() {
   ++idle_generation_;
-  Write joined = std::move(waiting_.front());
-  waiting_.pop_front();
-  while (!waiting_.empty()) {
-    Write& next = waiting_.front();
-    const bool follows = next.entries.empty() || joined.entries.empty() ||
-                         next.entries.front().index == joined.entries.back().index + 1;
-    const bool state_fits = !next.hard_state || joined.entries.empty();
-    if (!follows || !state_fits || next.start) break;
-    joined.id = next.id;
-    if (next.hard_state) joined.hard_state = next.hard_state;
-    joined.entries.insert(joined.entries.end(), std::make_move_iterator(next.entries.begin()),
-                          std::make_move_iterator(next.entries.end()));
-    waiting_.pop_front();
-  }
-  current_ = std::move(joined);
+  current_ = server::TakeJoined(&waiting_);
   world_->After(Latency(), [this, epoch = epoch_] {
     if (epoch != epoch_) return;
     FinishWrite(*std::exchange(current_, std::nullopt));
@@ -172,7 +160,7 @@ void Disk::FinishWrite(Write joined) {
     const uint64_t steps = world_->fault_rng.Below(3);
     files_.FailAt(files_.operation_count() + steps, absl::UnavailableError("input/output error"));
   }
-  const absl::Status status = Perform(joined);
+  const absl::Status status = server::Perform(joined, log_.get());
   if (!status.ok()) {
     // What of it is on the disk is not known: both are possible.
     current_ = std::move(joined);
@@ -196,15 +184,6 @@ void Disk::Idle(uint64_t generation) {
   if (generation != idle_generation_ || current_) return;
   const absl::Status status = log_->Idle();
   if (!status.ok()) callbacks_.failed(status);
-}
-
-// As LogThread::WriteAll does.
-absl::Status Disk::Perform(const Write& joined) {
-  if (!joined.start) return log_->Append(joined.hard_state, joined.entries);
-  absl::Status status = log_->Append(joined.hard_state, {});
-  if (status.ok()) status = log_->Trim(*joined.start);
-  if (status.ok()) status = log_->Append(std::nullopt, joined.entries);
-  return status;
 }
 
 void Disk::DoOnLedger(LedgerJob job) {

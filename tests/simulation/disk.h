@@ -18,6 +18,7 @@
 #include "quorum/members.h"
 #include "quorum/types.h"
 #include "server/ledger_disk.h"
+#include "server/log_write.h"
 #include "storage/log.h"
 #include "storage/memory_ledger.h"
 #include "storage/test_file_system.h"
@@ -45,12 +46,7 @@ struct LogMirror {
 
 class Disk {
  public:
-  struct Write {
-    uint64_t id = 0;
-    std::optional<quorum::HardState> hard_state;
-    std::optional<quorum::LogStart> start;
-    std::vector<quorum::Entry> entries;
-  };
+  using Write = server::LogWrite;
   struct Callbacks {
     std::function<void(uint64_t)> durable;            // of the log, up to this write
     std::function<void(const absl::Status&)> failed;  // the process must end
@@ -76,6 +72,10 @@ class Disk {
 
   // Everything on it is gone; no process runs.
   void Wipe();
+  // What was not synced is lost, in part or whole.
+  void LosePower();
+  // What was lost here belongs to a cluster that is no more.
+  void ForgetLost() { lost_ = LogMirror(); }
 
   // Faults.
   void Stick(int64_t until_us) { stuck_until_us_ = std::max(stuck_until_us_, until_us); }
@@ -99,7 +99,6 @@ class Disk {
   int64_t Latency();
   void StartWrite();
   void FinishWrite(Write joined);
-  absl::Status Perform(const Write& joined);
   void StartLedgerJob();
   void Idle(uint64_t generation);
 
