@@ -253,6 +253,9 @@ void Core::Compact(Index upto) {
 void Core::InstallSnapshot(Index index, Term term, Members members) {
   impl_->InstallSnapshot(index, term, std::move(members));
 }
+void Core::LearnCommitted(Index index, Term term) {
+  impl_->LearnCommitted(index, term);
+}
 void Core::CheckInvariants() const {
   impl_->CheckInvariants();
 }
@@ -294,6 +297,9 @@ Index Core::applied_index() const {
 Index Core::snapshot_index() const {
   return impl_->log.snapshot_index();
 }
+Term Core::snapshot_term() const {
+  return impl_->log.snapshot_term();
+}
 const Members& Core::members() const {
   return impl_->members();
 }
@@ -308,6 +314,9 @@ bool Core::CaughtUp(Slot peer) const {
 }
 Slot Core::snapshot_source() const {
   return impl_->SnapshotSource();
+}
+bool Core::ledger_missing() const {
+  return impl_->ledger_missing;
 }
 Index Core::durable_index() const {
   return impl_->log.durable_index();

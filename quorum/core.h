@@ -178,6 +178,14 @@ class Core {
   // The leader whose log begins behind what this node has: a snapshot must be fetched, from it or
   // from anybody. kNone: none is needed, or no leader is known.
   Slot snapshot_source() const;
+  // No ledger goes with this log (see Recovered) and none has been installed: one is needed that
+  // holds snapshot_index(), of whomever, also while nobody leads. It may be that nobody can lead
+  // before: this node does not stand, and perhaps votes for no log that is shorter than its own.
+  bool ledger_missing() const;
+  // Another node's log begins behind `index`, an entry of `term`: it is committed, for no log
+  // forgets what is not. If this log holds that very entry, everything up to there is committed
+  // here too, whoever leads, and is handed out; else nothing happens. (A leader counts for itself.)
+  void LearnCommitted(Index index, Term term);
   // The ledger is now that of a snapshot at `index` (an entry of `term`), with `members` in force
   // there, and its rows are durable. Entries behind it stay when the log holds that very entry; the
   // next Ready carries `start` and goes on behind it. Call it when every Ready was taken, and only
@@ -198,6 +206,7 @@ class Core {
   Index last_index() const;
   Index applied_index() const;   // handed out in Ready::committed, or jumped over by a snapshot
   Index snapshot_index() const;  // where the log in memory begins
+  Term snapshot_term() const;
   Index durable_index() const;
   // The leader has committed an entry of its own term (before that it may not answer reads nor
   // propose expiries).

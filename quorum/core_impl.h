@@ -123,6 +123,7 @@ struct Core::Impl {
   void Compact(Index upto);
   void InstallSnapshot(Index index, Term term, Members members);
   Slot SnapshotSource() const;
+  void LearnCommitted(Index index, Term term);
 
   // --- replication.cc
   absl::StatusOr<Position> Propose(absl::Span<const std::shared_ptr<const std::string>> payloads);

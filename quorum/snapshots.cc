@@ -21,6 +21,12 @@ Slot Core::Impl::SnapshotSource() const {
   return follower->needs_snapshot || ledger_missing ? follower->leader : Slot::kNone;
 }
 
+void Core::Impl::LearnCommitted(Index index, Term term) {
+  if (std::holds_alternative<LeaderState>(state)) return;
+  if (index <= log.commit_index() || log.TermAt(index) != term) return;
+  log.CommitTo(index);
+}
+
 void Core::Impl::InstallSnapshot(Index index, Term term, Members members) {
   TRIAD_CHECK(ledger_missing ? index >= log.applied_index() : index > log.applied_index(),
               absl::StrCat("a snapshot at ", index.value(), " would set the ledger back from ",

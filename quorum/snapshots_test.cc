@@ -263,6 +263,29 @@ TEST(LedgerMissing, TheLeaderIsItsSourceAndAfterTheJumpTheRestIsApplied) {
   EXPECT_EQ(node->role(), Role::kPreCandidate);
 }
 
+// Of two nodes that are left one has lost its ledger, so it does not stand, and the other's log is
+// shorter, so it is not voted for: what the first one's log has forgotten is known to be committed.
+TEST(LedgerMissing, WhereALogBeginsIsCommittedForAnotherThatHoldsThatVeryEntry) {
+  TestNode node(At(3, MakeLog({1, 1, 2, 3}), /*applied=*/1));
+  node->LearnCommitted(Index(3), Term(1));
+  EXPECT_FALSE(node->HasReady()) << "it has another entry there";
+  node->LearnCommitted(Index(5), Term(3));
+  EXPECT_FALSE(node->HasReady()) << "it has none there";
+  node->LearnCommitted(Index(3), Term(2));
+  node.Settle();
+  EXPECT_THAT(node.applied(), SizeIs(2));
+  EXPECT_EQ(node->commit_index(), Index(3));
+  node->LearnCommitted(Index(2), Term(1));
+  EXPECT_EQ(node->commit_index(), Index(3));
+}
+
+TEST(LedgerMissing, ALeaderCommitsByCountingAlone) {
+  TestNode node(At(3, MakeLog({1, 1, 2, 3}), /*applied=*/1));
+  node.Lead();
+  node->LearnCommitted(Index(4), Term(3));
+  EXPECT_EQ(node->commit_index(), Index(1));
+}
+
 TEST(LedgerMissing, ASnapshotAtTheVeryStartOfTheLogIsEnough) {
   TestNode node = WithoutLedger();
   node->InstallSnapshot(Index(10), Term(2), MakeMembers(3));

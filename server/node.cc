@@ -41,7 +41,8 @@ Node::Node(Config config, Environment env, Membership membership, quorum::Recove
       expiry_(config_.desk.reset_grace_ms),
       desk_(config_.desk, &env_, ledger_.get(), &proposals_, &attachments_),
       reads_(DrawId(env_.random)),
-      fetch_(env_.snapshots, env_.ledger_writer, [this](Slot to) { return MakeHello(to); }),
+      fetch_(env_.snapshots, env_.ledger_writer,
+             [this](Slot to) { return MakeSnapshotRequest(to); }),
       source_(env_.ledger_writer) {
   timer_ms_ = env_.clock->NowMs();
   leaderless_since_ms_ = timer_ms_;

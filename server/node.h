@@ -241,6 +241,8 @@ class Node : private Proposals::Sink {
   uint64_t CompactTo() const;
   void ForgetMarks(uint64_t upto);
   void TendFetch(int64_t now_ms);
+  quorum::Slot LedgerSource() const;
+  v1::SnapshotRequest MakeSnapshotRequest(quorum::Slot to) const;
   bool Jump();
 
   // --- node_status.cc

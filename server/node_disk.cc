@@ -147,10 +147,43 @@ void Node::OnSnapshotRequest(const v1::SnapshotRequest& request, SnapshotSource:
   Slot from = Slot::kNone;
   const v1::HelloAnswer judged = membership_.OnHello(request.hello(), &from);
   if (from == Slot::kNone) return answer(RefusedChunk(judged.reason()));
-  if (!core_ || ledger_->applied().index == 0) {
+  if (!core_) return answer(RefusedChunk("this node has no ledger to give"));
+  const uint64_t least = request.least_index();
+  if (ledger_->applied().index < least) {
+    // It may have the entries, and nobody leads who could say that they are committed.
+    core_->LearnCommitted(Index(least), quorum::Term(request.least_term()));
+    return answer(RefusedChunk(absl::StrCat("its ledger does not reach entry ", least, " yet")));
+  }
+  if (ledger_->applied().index == 0) {
     return answer(RefusedChunk("this node has no ledger to give"));
   }
   source_.OnRequest(from, request, std::move(answer), env_.clock->NowMs());
+}
+
+v1::SnapshotRequest Node::MakeSnapshotRequest(Slot to) const {
+  v1::SnapshotRequest request;
+  *request.mutable_hello() = MakeHello(to);
+  if (core_->ledger_missing()) {
+    request.set_least_index(core_->snapshot_index().value());
+    request.set_least_term(core_->snapshot_term().value());
+  }
+  return request;
+}
+
+// The leader where there is one. A node that has no ledger at all asks everybody in turn as long as
+// there is none: it may be the one without whom nobody can lead.
+Slot Node::LedgerSource() const {
+  const Slot leader = core_->snapshot_source();
+  if (leader != Slot::kNone || !core_->ledger_missing()) return leader;
+  const size_t count = config_.servers.size();
+  const auto last = std::find_if(config_.servers.begin(), config_.servers.end(),
+                                 [this](const Server& s) { return s.slot == fetch_.from(); });
+  const auto start = static_cast<size_t>(last - config_.servers.begin());
+  for (size_t i = 1; i <= count; ++i) {
+    const Slot slot = config_.servers[(start + i) % count].slot;
+    if (IsReachable(slot)) return slot;
+  }
+  return Slot::kNone;
 }
 
 void Node::OnSnapshotRead(SnapshotRows rows) {
@@ -162,10 +195,14 @@ void Node::TendFetch(int64_t now_ms) {
   // The staged one is still needed where it stands.
   if (staged_ != nullptr || jumped_ || adopt_after_) return;
   const bool was = fetch_.under_way();
-  fetch_.Tick(core_->snapshot_source(), now_ms);
-  if (fetch_.under_way() && !was) {
-    Log(LogLevel::kNotice, absl::StrCat("the log of node ", ToInt(fetch_.from()),
-                                        " begins behind what this node has: fetching its ledger"));
+  fetch_.Tick(LedgerSource(), now_ms);
+  if (fetch_.under_way() && !was && fetch_.complaint().empty()) {  // not with every new try
+    Log(LogLevel::kNotice,
+        core_->ledger_missing()
+            ? absl::StrCat("no ledger goes with the log here: fetching that of node ",
+                           ToInt(fetch_.from()))
+            : absl::StrCat("the log of node ", ToInt(fetch_.from()),
+                           " begins behind what this node has: fetching its ledger"));
   }
   if (fetch_.complaint() != told_complaint_) {
     told_complaint_ = fetch_.complaint();

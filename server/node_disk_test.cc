@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_join.h"
 #include "server/node.h"
 #include "server/test_world.h"
 
@@ -167,6 +168,31 @@ TEST_F(NodeDiskTest, ADamagedLedgerIsFetchedWhenTheLogIsTooShortToMakeItAnew) {
   world_.Boot(follower_);
   EXPECT_TRUE(CatchesUp(follower_));
   EXPECT_TRUE(Jumped(follower_));
+}
+
+// The leader is gone for good; of the two that are left one has lost its ledger, and so does not
+// stand, and the other's log lacks an entry, so that the first does not vote for it. It may not
+// even know what is committed: the start of the other's log says so.
+TEST_F(NodeDiskTest, ALedgerIsFetchedWhileNobodyCanLead) {
+  World::Host& without = world_.host(follower_);
+  World::Host& shorter = world_.host(other_);
+  shorter.ledger_stuck = true;
+  Work(leader_, 60);
+  for (int k = 1; k <= 3; ++k) world_.Kill(k);
+  shorter.ledger_stuck = false;
+  ASSERT_EQ(shorter.start.index.value(), 0u) << "with nothing applied it knows nothing committed";
+  ASSERT_GT(without.start.index.value(), 0u);
+  without.home.Damage();
+  quorum::Entry next = without.log.back();
+  next.index = next.index + 1;
+  without.log.push_back(next);  // the leader's last, and nobody else's
+  world_.Boot(follower_);
+  world_.Boot(other_);
+  ASSERT_TRUE(world_.Until([&] { return world_.Leader() != 0; }))
+      << absl::StrJoin(without.lines, "\n") << "\n--\n"
+      << absl::StrJoin(shorter.lines, "\n");
+  EXPECT_TRUE(Jumped(follower_));
+  EXPECT_TRUE(IsAsFarAs(follower_, other_));
 }
 
 TEST_F(NodeDiskTest, TheFetchGoesOnWhenChunksAreSpoiltAndWhenTheLeaderDies) {
@@ -364,8 +390,9 @@ TEST_F(NodeDiskTest, ANewCommandWaitsUntilAllNodesKnowItAndNamesTheOneThatDoesNo
 }
 
 TEST_F(NodeDiskTest, AProgramThatIsTooOldStopsAndSkipsNothing) {
-  ASSERT_TRUE(
-      world_.Until([&] { return world_.node(leader_).ledger().cluster_version() == 2; }, 5'000));
+  ASSERT_TRUE(world_.Until(
+      [&] { return world_.node(leader_).ledger().cluster_version() == license::kCommandVersion; },
+      5'000));
   world_.Kill(follower_);
   world_.host(follower_).version = 1;
   world_.Boot(follower_);

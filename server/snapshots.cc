@@ -72,8 +72,8 @@ void SnapshotFetch::Begin(Slot from, int64_t now_ms) {
 void SnapshotFetch::Ask(int64_t now_ms) {
   state_ = State::kAsking;
   asked_ms_ = now_ms;
-  v1::SnapshotRequest request;
-  *request.mutable_hello() = hello_(from_);
+  v1::SnapshotRequest request = request_(from_);
+  least_index_ = request.least_index();
   request.set_id(id_);
   request.set_after(after_);
   transport_->Fetch(from_, std::move(request));
@@ -96,6 +96,7 @@ std::string SnapshotFetch::Complaint(const v1::SnapshotChunk& chunk) const {
   if (chunk.checksum() != ChunkChecksum(chunk)) return "a chunk was changed on the way";
   if (chunk.rows_size() == 0) return "a chunk is empty";
   if (chunk.index() == 0) return "a snapshot of nothing";
+  if (chunk.index() < least_index_) return "its rows end before the log here begins";
   if (id_ != 0 &&
       (chunk.id() != id_ || chunk.index() != position_.index || chunk.term() != position_.term)) {
     return "a chunk of another snapshot";

@@ -1,7 +1,7 @@
 // A ledger's way from one node to another when the log alone cannot bring it (quorum-notes B.11):
 // the needy node asks for it chunk by chunk, the other reads the chunks from a view of its store,
 // which stops nobody. A snapshot holds applied, so committed, state only; so it is right in any
-// term and of any node.
+// term and of any node: of the leader where there is one, else of whoever holds what is needed.
 //
 // SnapshotFetch decides what the needy node asks for and stages, SnapshotSource what the other
 // answers. Both are pure and single-threaded, driven by the Node. What they are not: they do not
@@ -30,10 +30,11 @@ uint64_t ChunkChecksum(const v1::SnapshotChunk& chunk);
 // The needy side. One request is under way at a time, and no other before its rows are staged.
 class SnapshotFetch {
  public:
-  using MakeHello = std::function<v1::Hello(quorum::Slot to)>;
+  // A request that says who asks, and from which entry on a ledger is of use.
+  using MakeRequest = std::function<v1::SnapshotRequest(quorum::Slot to)>;
 
-  SnapshotFetch(SnapshotTransport* transport, LedgerWriter* ledger_writer, MakeHello hello)
-      : transport_(transport), ledger_writer_(ledger_writer), hello_(std::move(hello)) {}
+  SnapshotFetch(SnapshotTransport* transport, LedgerWriter* ledger_writer, MakeRequest request)
+      : transport_(transport), ledger_writer_(ledger_writer), request_(std::move(request)) {}
 
   // Call with every timer. `wanted_from`: who has what this node lacks (kNone: nobody is known, or
   // nothing is lacking). A fetch that has begun goes on from whom it began with, as long as that
@@ -72,10 +73,11 @@ class SnapshotFetch {
 
   SnapshotTransport* const transport_;
   LedgerWriter* const ledger_writer_;
-  const MakeHello hello_;
+  const MakeRequest request_;
   State state_ = State::kIdle;
   quorum::Slot from_ = quorum::Slot::kNone;
   int64_t asked_ms_ = 0;
+  uint64_t least_index_ = 0;  // as it was asked for
   int64_t not_before_ms_ = 0;
   int tries_ = 0;  // of the present chunk that failed
   uint64_t id_ = 0;

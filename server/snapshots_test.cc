@@ -114,8 +114,9 @@ class SnapshotsTest : public ::testing::Test, SnapshotTransport {
   std::vector<v1::SnapshotRequest> asked_;
   Slot from_ = Slot::k1;
   int64_t now_ = 1'000;
+  v1::SnapshotRequest request_;
   SnapshotSource source_{&theirs_};
-  SnapshotFetch fetch_{this, &mine_, [](Slot) { return v1::Hello(); }};
+  SnapshotFetch fetch_{this, &mine_, [this](Slot) { return request_; }};
 };
 
 TEST_F(SnapshotsTest, ALedgerArrivesInChunksAndIsTheSame) {
@@ -214,6 +215,15 @@ TEST_F(SnapshotsTest, OneThatHasSentNothingIsLeftAtOnceForWhoLeads) {
   fetch_.Tick(Slot::k2, now_);
   EXPECT_EQ(asked_.size(), 1u);
   EXPECT_EQ(fetch_.from(), Slot::k2);
+}
+
+TEST_F(SnapshotsTest, RowsThatEndBeforeTheLogBeginsAreNotStaged) {
+  request_.set_least_index(ledger_.applied().index + 1);
+  EXPECT_EQ(Turn(), nullptr);
+  EXPECT_EQ(mine_.stagings, 0);
+  EXPECT_EQ(fetch_.complaint(), "its rows end before the log here begins");
+  request_.set_least_index(ledger_.applied().index);
+  EXPECT_NE(Finish(), nullptr);
 }
 
 TEST_F(SnapshotsTest, ChunksThatDoNotBelongTogetherAreNoLedger) {
