@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "server/membership.h"
 #include "tests/simulation/cluster.h"
 
 namespace triad::simulation {
@@ -57,6 +58,89 @@ void Checks::OnRecovered(Host& host, const LogMirror& found) {
                       found.last_index().value(), " in term ", found.hard_state.term.value(),
                       "; up to ", possible.front().last_index().value(), " in term ",
                       possible.front().hard_state.term.value(), " was synced"));
+  }
+}
+
+void Checks::OnNewCluster(Host& host, const LogMirror& found) {
+  constexpr uint64_t kOwnEntries = 2;  // the members, and the hold; again after each interruption
+  ++checked_;
+  const uint64_t last = found.last_index().value();
+  const std::vector<LogMirror>& possible = host.disk().possible();
+  const bool fits = std::any_of(possible.begin(), possible.end(), [&](const LogMirror& mirror) {
+    const Index end = mirror.last_index();
+    return end.value() + kOwnEntries <= last && (last - end.value()) % kOwnEntries == 0 &&
+           mirror.TermAt(end) == found.TermAt(end);
+  });
+  if (!fits) {
+    Fail(absl::StrCat("rule 5: node ", host.slot(), " goes on alone with a log up to ", last,
+                      ", and what it had ended elsewhere"));
+  }
+  if (found.start.value() > committed_.size()) {
+    return Fail(absl::StrCat("rule 4: the log of node ", host.slot(), " begins behind ",
+                             found.start.value(), ", which is not committed"));
+  }
+  JudgeHistory();
+  recorder_.Stop();
+  uint64_t kept = found.start.value();
+  // (By its content: the recovery's own entries may be in a term that the others have led in.)
+  for (const Entry* entry = nullptr; kept < committed_.size(); ++kept) {
+    entry = found.At(Index(kept + 1));
+    if (entry == nullptr || entry->term != committed_[kept].term ||
+        *entry->payload != *committed_[kept].payload) {
+      break;
+    }
+  }
+  cluster_->world().counters.Count(Branch::kCommittedLost, committed_.size() - kept);
+  Forget(kept);
+  new_cluster_from_ = found.last_index().value();
+}
+
+// The nodes, the ledger and the model as they were at that entry; nothing behind it was ever.
+void Checks::Forget(uint64_t committed) {
+  committed_.resize(committed);
+  seen_ = {};
+  leaders_.clear();
+  freed_.clear();
+  written_us_.clear();
+  digests_.erase(digests_.upper_bound(committed), digests_.end());
+  for (int slot = 1; slot <= cluster_->plan().nodes; ++slot)
+    cluster_->host(slot).disk().ForgetLost();
+  ledger_ = license::Ledger(LimitsOf(cluster_->plan()));
+  model_ = LicenseModel();
+  for (const auto& [feature, total] : cluster_->totals()) model_.SetTotal(feature, total);
+  for (uint64_t index = 1; index <= committed; ++index) {
+    const Committed& entry = committed_[index - 1];
+    v1::LogRecord record;
+    const bool is_command = entry.kind != quorum::EntryKind::kNoop;
+    if (is_command && !record.ParseFromString(*entry.payload)) record.Clear();
+    std::vector<license::LedgerEvent> events;
+    const v1::Outcome outcome =
+        ledger_.Apply({index, entry.term.value()}, is_command ? &record : nullptr, &events);
+    if (!is_command) continue;
+    if (auto wrong = model_.Apply(record.command(), outcome, events)) Fail(*std::move(wrong));
+    if (record.command().has_install()) SetTotals();
+  }
+  for (App* app : cluster_->apps()) {
+    for (const auto& [id, license] : app->licenses()) {
+      if (license.state == LicenseState::kReturned || model_.IsOut(license.handle)) continue;
+      cluster_->world().counters.Count(Branch::kLicenseForgotten);
+      forgotten_.push_back({app, app->process(), license.handle});
+    }
+  }
+}
+
+// Nobody who holds what the new cluster has forgotten still believes in it when it grants anew. (It
+// may have been granted in the log's last entries, which nobody knew to be agreed: they count.)
+void Checks::OnGranted(uint64_t index) {
+  if (new_cluster_from_ == 0 || index <= new_cluster_from_) return;
+  cluster_->world().counters.Count(Branch::kGrantAfterLoss);
+  for (const Forgotten& license : forgotten_) {
+    if (license.app->process() != license.process) continue;
+    if (!license.app->CountsAsConfirmed(license.handle)) continue;
+    // Asked for again, and granted again under the same number.
+    if (model_.SessionOf(license.handle) == license.app->session()) continue;
+    Fail(absl::StrCat("rule 10: entry ", index, " grants anew, and app ", license.app->number(),
+                      " counts license ", license.handle, ", which was lost, as confirmed"));
   }
 }
 
@@ -181,9 +265,22 @@ void Checks::OnApplied(Host& host, uint64_t index) {
 }
 
 // Rules 5 and 9: it is on the disks of a majority of those who vote, under the incarnation that
-// does.
+// does. By the members in force now, or by those before: it may have been committed just before the
+// change was proposed.
 void Checks::CountHolders(Host& host, const Entry& entry) {
-  const quorum::Members& members = host.node()->core()->members();
+  const quorum::Members& now = host.node()->core()->members();
+  size_t holders = Holders(now, entry);
+  if (holders >= now.Majority()) return;
+  const quorum::Members before = server::MembersOf(ledger_.members());
+  if (host.node()->core()->members_index() > entry.index && before.voters() > 0) {
+    holders = Holders(before, entry);
+    if (holders >= before.Majority()) return;
+  }
+  Fail(absl::StrCat("rules 5, 9: entry ", entry.index.value(), " is applied on node ", host.slot(),
+                    ", and ", holders, " disks of voters hold it"));
+}
+
+size_t Checks::Holders(const quorum::Members& members, const Entry& entry) const {
   size_t holders = 0;
   for (const quorum::Member& member : members.list) {
     if (!member.voter) continue;
@@ -195,9 +292,7 @@ void Checks::CountHolders(Host& host, const Entry& entry) {
     // What was on a disk when it acknowledged may be lost since.
     if (holds || disk.lost().TermAt(entry.index) == entry.term) ++holders;
   }
-  if (holders >= members.Majority()) return;
-  Fail(absl::StrCat("rules 5, 9: entry ", entry.index.value(), " is applied on node ", host.slot(),
-                    ", and ", holders, " disks of voters hold it"));
+  return holders;
 }
 
 // A node that was damaged and votes again is whole.
@@ -247,6 +342,7 @@ void Checks::OnEvents(int64_t written_us, const v1::Command& command, const v1::
         break;
       case Kind::kCheckedOut:
         counters.Count(Branch::kGranted);
+        OnGranted(ledger_.applied().index);
         break;
       case Kind::kDenied:
         counters.Count(Branch::kDenied);
@@ -288,14 +384,22 @@ void Checks::OnEvents(int64_t written_us, const v1::Command& command, const v1::
 // The totals change with the entry; who holds more keeps it.
 void Checks::OnInstalled(int64_t written_us) {
   const int64_t now = cluster_->world().now_us();
-  if (ledger_.license_set_number() == 1) return;  // the first, which all began with
+  SetTotals();
+  for (const auto& [feature, total] : cluster_->totals()) {
+    const uint64_t licenses = model_.TotalOf(feature);
+    // The first set is what the history begins with, but where a node's own keys are wrong.
+    if (ledger_.license_set_number() == 1 && licenses == total) continue;
+    recorder_.OnTotal(written_us, now, feature, licenses);
+  }
+}
+
+void Checks::SetTotals() {
   for (const auto& [feature, total] : cluster_->totals()) {
     uint64_t licenses = 0;
     for (const license::Pool* pool : ledger_.catalog().PoolsOf(feature)) {
       licenses += pool->LicensesOn(ledger_.today());
     }
     model_.SetTotal(feature, licenses);
-    recorder_.OnTotal(written_us, now, feature, licenses);
   }
 }
 
@@ -393,6 +497,11 @@ void Checks::OnAnswered(App& app, uint64_t number, const Status& status,
   ++checked_;
   if (!status.ok()) return;
   for (const client::LicenseView& license : licenses) {
+    const std::string owner = model_.SessionOf(license.handle);
+    if (license.state == LicenseState::kHeld && !owner.empty() && owner != app.session()) {
+      Fail(absl::StrCat("rule 7: app ", app.number(), " is told in request ", number,
+                        " of licenses that are another's: ", license.handle));
+    }
     if (license.state != LicenseState::kHeld || !model_.IsOut(license.handle) ||
         model_.CountOf(license.handle) == license.count) {
       continue;
@@ -423,6 +532,7 @@ void Checks::OnRead(Host& host, uint64_t committed) {
 }
 
 void Checks::JudgeHistory() {
+  if (recorder_.stopped()) return;  // judged
   const Judgement judgement = Judge(recorder_.history(), kJudgeStatesMax);
   Counters& counters = cluster_->world().counters;
   counters.Count(judgement.verdict == Verdict::kGaveUp ? Branch::kHistoryUndecided
@@ -455,6 +565,20 @@ void Checks::OnEnd() {
       Fail(absl::StrCat("app ", app->number(), " believes in license ", license.handle,
                         ", which is not out"));
     }
+    CheckKnown(*app);
+  }
+}
+
+// Nothing is held that its application was told it has not got.
+void Checks::CheckKnown(const App& app) {
+  if (app.was_uncertain() || app.closing() || new_cluster_from_ > 0) return;
+  for (const auto& [handle, checkout] : ledger_.checkouts()) {
+    if (app.session().empty() || model_.SessionOf(handle) != app.session()) continue;
+    bool known = false;
+    for (const auto& [id, license] : app.licenses()) known = known || license.handle == handle;
+    if (known) continue;
+    Fail(absl::StrCat("app ", app.number(), " holds license ", handle,
+                      " and was never told of it, nor that it may"));
   }
 }
 

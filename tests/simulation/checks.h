@@ -48,6 +48,9 @@ class Checks {
   void OnDamage(Host& host, const std::string& damage);
   // Everything on its disk is gone.
   void OnWiped(Host& host);
+  // It goes on alone with what it has: its log and two entries more. What the others had committed
+  // without it is lost, and with it nothing else.
+  void OnNewCluster(Host& host, const LogMirror& found);
   void OnLogWrite(Host& host, const std::optional<quorum::LogStart>& start,
                   const std::vector<quorum::Entry>& entries);
 
@@ -94,7 +97,12 @@ class Checks {
   void OnQuorumSend(Host& host, int to, const v1::QuorumMessage& message);
   void OnVote(Host& host, uint64_t term, int voted_for);
   void OnMembers();
+  void SetTotals();
+  void CheckKnown(const App& app);
+  void Forget(uint64_t committed);
+  void OnGranted(uint64_t index);
   void CountHolders(Host& host, const quorum::Entry& entry);
+  size_t Holders(const quorum::Members& members, const quorum::Entry& entry) const;
   void Fail(std::string what);
 
   Cluster* const cluster_;
@@ -110,6 +118,14 @@ class Checks {
   // When an entry that is not yet committed was first written: by its leader.
   std::map<std::pair<uint64_t, uint64_t>, int64_t> written_us_;  // (index, term)
   Recorder recorder_;
+  // Licenses that a new cluster does not know of, as their holders have them.
+  struct Forgotten {
+    App* app = nullptr;
+    uint64_t process = 0;
+    uint64_t handle = 0;
+  };
+  std::vector<Forgotten> forgotten_;
+  uint64_t new_cluster_from_ = 0;  // entries behind this one were agreed on in it
   uint64_t commands_ = 0;
   uint64_t checked_ = 0;
 };

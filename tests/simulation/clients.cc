@@ -35,6 +35,8 @@ void App::Start() {
   inbox_.clear();
   timer_us_ = INT64_MAX;
   closing_ = false;
+  session_id_.clear();
+  was_uncertain_ = false;
   client::Session::Config config;
   for (int slot = 1; slot <= cluster_->plan().nodes; ++slot) {
     config.servers.push_back(absl::StrCat("27000@host", slot));
@@ -198,6 +200,7 @@ void App::OnAnswer(uint64_t number, const Status& status, const std::vector<Lice
     return;
   }
   if (!status.certain) world_->counters.Count(Branch::kUncertain);
+  was_uncertain_ = was_uncertain_ || !status.certain;
   world_->Note(status.ok() ? "answered" : "refused", number_, static_cast<int64_t>(number),
                status.code);
   std::vector<LicenseView> views;
@@ -325,6 +328,7 @@ void App::Send(size_t server, v1::ClientMessage message) {
   const auto it = connections_.find(server);
   if (it == connections_.end() || it->second.stream == nullptr) return;
   cluster_->checks().recorder().OnSent(world_->now_us(), process_, message);
+  if (message.has_request()) session_id_ = message.request().session();
   Host* host = &cluster_->host(static_cast<int>(server) + 1);
   const server::Caller caller{it->second.id, absl::StrCat("machine", machine_->number, ":5"),
                               false};

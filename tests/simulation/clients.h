@@ -55,6 +55,13 @@ class App final : public client::Transport,
   size_t unanswered() const { return waiting_.size(); }
   // Whether this process, by its own clock, counts the license as confirmed.
   bool CountsAsConfirmed(uint64_t handle);
+  // Of its processes, one after another: which one it is.
+  uint64_t process() const { return process_; }
+  // The session that it asks in; "" before it has asked for anything.
+  const std::string& session() const { return session_id_; }
+  // It was told of some request that it may have been done.
+  bool was_uncertain() const { return was_uncertain_; }
+  bool closing() const { return closing_; }
   const std::map<client::LicenseId, client::LicenseView>& licenses() const { return licenses_; }
   // Whether the application knows where it stands: attached, or told of every loss.
   bool Settled() const;
@@ -110,6 +117,8 @@ class App final : public client::Transport,
   uint64_t next_request_ = 1;
   bool quiet_ = false;
   bool closing_ = false;
+  std::string session_id_;
+  bool was_uncertain_ = false;
 };
 
 }  // namespace triad::simulation

@@ -106,6 +106,14 @@ bool Cluster::faults_on() const {
   return faults_->on();
 }
 
+Host* Cluster::Leader() const {
+  for (const auto& node : hosts_) {
+    const quorum::Core* core = node->running() ? node->node()->core() : nullptr;
+    if (core != nullptr && core->role() == quorum::Role::kLeader) return node.get();
+  }
+  return nullptr;
+}
+
 std::vector<std::string> Cluster::Describe() {
   std::vector<std::string> lines;
   for (const auto& node : hosts_) {
@@ -136,16 +144,65 @@ void Cluster::BootLater(int slot, int64_t delay_us) {
   });
 }
 
-bool Cluster::MayDamage(int slot) const {
-  for (const auto& node : hosts_) {
-    const bool whole = !node->damaged() && !node->out() && !node->lacks_ledger();
-    if (node->slot() != slot && !whole) return false;
-  }
-  // Before the birth there is nothing to repair it from; and all must vote.
-  for (const auto& member : checks_->ledger().members().nodes()) {
+// Before the birth there is nothing to repair a node from; and all must vote.
+bool Cluster::AllVote() const {
+  const auto& members = checks_->ledger().members();
+  for (const auto& member : members.nodes()) {
     if (!member.voter()) return false;
   }
-  return checks_->committed() > 0;
+  // None are recorded: those of the birth.
+  return checks_->committed() > 0 &&
+         (members.nodes_size() == 0 || members.nodes_size() == plan_.nodes);
+}
+
+bool Cluster::MayGoOnAlone(int slot) const {
+  const Host& host = *hosts_[static_cast<size_t>(slot - 1)];
+  return AllVote() && host.HasLog() && !host.lacks_ledger();
+}
+
+// What is committed is on two of three logs, so one may be lost; and then somebody must still have
+// a ledger for those who have none.
+bool Cluster::MayLoseLog(int slot) const {
+  for (const auto& node : hosts_) {
+    if (node->slot() != slot && !node->HasLog()) return false;
+  }
+  return AllVote() && LedgersCanBeFetched(slot);
+}
+
+bool Cluster::MayLoseLedger(int slot) const {
+  Host& host = *hosts_[static_cast<size_t>(slot - 1)];
+  if (!AllVote() || !host.HasLog()) return false;
+  const bool before = host.ledger_lost();
+  host.set_ledger_lost(true);
+  int without_log = 0;
+  for (const auto& node : hosts_) {
+    if (!node->HasLog()) without_log = node->slot();
+  }
+  const bool bearable = LedgersCanBeFetched(without_log);
+  host.set_ledger_lost(before);
+  return bearable;
+}
+
+// A node that has its log and its ledger, and whose log reaches the start of every log that has no
+// ledger to go with it.
+bool Cluster::LedgersCanBeFetched(int without_log) const {
+  const auto has_log = [without_log](const Host& node) {
+    return node.slot() != without_log && node.HasLog();
+  };
+  const auto covers = [](Host& node, Host& needy) {
+    const LogMirror& log = node.disk().durable();
+    const LogMirror& other = needy.disk().issued();
+    return log.start >= other.start || log.TermAt(other.start) == other.start_term;
+  };
+  for (const auto& node : hosts_) {
+    if (!has_log(*node) || node->lacks_ledger()) continue;
+    bool all = true;
+    for (const auto& needy : hosts_) {
+      if (has_log(*needy) && needy->lacks_ledger()) all = all && covers(*node, *needy);
+    }
+    if (all) return true;
+  }
+  return false;
 }
 
 void Cluster::Resume(Machine* machine) {
@@ -191,14 +248,15 @@ void Cluster::Heal() {
 void Cluster::LeaveOneOut() {
   // Before its birth a cluster needs all three.
   if (plan_.nodes < 3 || checks_->committed() == 0) return;
-  for (const auto& node : hosts_) {
-    if (node->out() || node->damaged() || node->lacks_ledger()) return;  // one is out already
-  }
   Rng& rng = world_.fault_rng;
   const int third = static_cast<int>(1 + rng.Below(3));
   const int a = third % 3 + 1;
   const int b = a % 3 + 1;
-  const uint64_t way = rng.Below(6);
+  uint64_t way = rng.Below(6);
+  if (!MayLoseLog(third)) return;  // one is out already, or the only ledger would be
+  for (const auto& node : hosts_) {
+    if (node->lacks_ledger() && way > 1) way = 5;  // each of the other two needs all of the other
+  }
   world_.Note("left out", third, static_cast<int64_t>(way));
   switch (way) {
     case 0:
@@ -237,7 +295,10 @@ bool Cluster::Progress() {
     }
     return false;
   };
-  if (!Waited(10 * kElectionTimeoutUs, leads, "no confirmed leader after healing")) return false;
+  // A node whose ledger must come from another may be needed, and cannot help before it has: two
+  // answers that do not come, and the snapshot itself.
+  if (!Waited(10 * kElectionTimeoutUs + FetchTimeUs(), leads, "no confirmed leader after healing"))
+    return false;
   const uint64_t before = checks_->commands();
   machines_.push_back(std::make_unique<Machine>(&world_, static_cast<int>(machines_.size()),
                                                 world_.rng.Between(1, 1'000'000) * kMs));
@@ -249,14 +310,16 @@ bool Cluster::Progress() {
        world_.now_us() < end && !served();) {
     if (!world_.RunUntil(world_.now_us() + 20 * kMs)) return false;
   }
-  // A node whose ledger must come from another may be needed, and cannot help before it has: two
-  // answers that do not come, and the snapshot itself.
-  int64_t more_us = 1;
+  return Waited(1 + FetchTimeUs(), served, "no new command committed after healing");
+}
+
+int64_t Cluster::FetchTimeUs() const {
   for (const auto& node : hosts_) {
     const quorum::Core* core = node->running() ? node->node()->core() : nullptr;
-    if (core != nullptr && core->snapshot_source() != quorum::Slot::kNone) more_us = kFetchUs;
+    if (core == nullptr) continue;
+    if (core->ledger_missing() || core->snapshot_source() != quorum::Slot::kNone) return kFetchUs;
   }
-  return Waited(more_us, served, "no new command committed after healing");
+  return 0;
 }
 
 // Nothing new is asked; everything that was is answered, everyone knows where they stand.

@@ -40,6 +40,8 @@ class Cluster {
   const std::vector<std::unique_ptr<Machine>>& machines() const { return machines_; }
   const std::vector<App*>& apps() const { return app_list_; }
   bool faults_on() const;
+  // One that believes so; null: none does.
+  Host* Leader() const;
   uint64_t NextId() { return next_id_++; }
 
   // Where each node stands, a line each: for reports.
@@ -47,8 +49,11 @@ class Cluster {
 
   void BootLater(int slot, int64_t delay_us);
   void Resume(Machine* machine);
-  // Whether this node's disk may be damaged now: no other's is.
-  bool MayDamage(int slot) const;
+  // Whether the cluster bears it that this node loses its log now, or its ledger.
+  bool MayLoseLog(int slot) const;
+  bool MayLoseLedger(int slot) const;
+  // Whether this one has what a recovery needs: its whole log and its ledger, and a vote.
+  bool MayGoOnAlone(int slot) const;
 
   const v1::InstallLicenses& files() const { return LicenseSet(0); }
   const v1::InstallLicenses& LicenseSet(uint64_t number) const;
@@ -62,6 +67,9 @@ class Cluster {
   bool Progress();
   bool Quiet();
   bool Waited(int64_t limit_us, const std::function<bool()>& until, const std::string& what);
+  bool AllVote() const;
+  bool LedgersCanBeFetched(int without_log) const;
+  int64_t FetchTimeUs() const;
   App* NewApp(Machine* machine);
 
   World world_;

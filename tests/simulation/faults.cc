@@ -1,5 +1,6 @@
 #include "tests/simulation/faults.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -18,6 +19,8 @@ void Faults::Start() {
   Every(rates.power_us, [this] { Crash(true); });
   Every(rates.pause_us, [this] { Pause(); });
   Every(rates.cut_us, [this] { Cut(); });
+  Every(rates.isolate_us, [this] { Isolate(); });
+  Every(rates.client_cut_us, [this] { CutClient(); });
   Every(rates.reset_us, [this] { Reset(); });
   Every(rates.stuck_us, [this] { Stick(); });
   Every(rates.disk_error_us, [this] { DiskError(); });
@@ -31,6 +34,7 @@ void Faults::Start() {
   Every(rates.stop_us, [this] { StopNode(); });
   Every(rates.transfer_us, [this] { Transfer(); });
   Every(rates.client_pause_us, [this] { PauseMachine(); });
+  if (rates.loss_us > 0) world_->At(rates.loss_us, [this] { LoseTwo(); });
 }
 
 void Faults::Every(int64_t mean_us, std::function<void()> fault) {
@@ -98,6 +102,57 @@ void Faults::Cut() {
   }
 }
 
+void Faults::CutFor(int64_t duration_us, int a, int b) {
+  Network& network = cluster_->network();
+  network.Cut(a, b);
+  network.Cut(b, a);
+  world_->After(duration_us, [&network, a, b] {
+    network.Heal(a, b);
+    network.Heal(b, a);
+  });
+}
+
+// A node, often the leader, and clients that reach no other: what it tells them must not outlive
+// what the others do meanwhile. Sometimes it stands still as well.
+void Faults::Isolate() {
+  const int nodes = cluster_->plan().nodes;
+  Host* victim = &AnyHost();
+  if (rng_->Permille(500)) victim = cluster_->Leader() != nullptr ? cluster_->Leader() : victim;
+  const int64_t ttl_us = cluster_->plan().ttl_ms * kMs;
+  const int64_t duration = rng_->Between(ttl_us / 2, ttl_us * 9 / 4);
+  world_->counters.Count(Branch::kIsolated);
+  world_->Note("isolated", victim->slot());
+  for (int slot = 1; slot <= nodes; ++slot) {
+    if (slot == victim->slot()) continue;
+    CutFor(duration, victim->slot(), slot);
+    for (const auto& machine : cluster_->machines()) {
+      if (rng_->Permille(700)) CutFor(duration, machine->endpoint(), slot);
+    }
+  }
+  if (rng_->Permille(300) && victim->running() && !victim->paused()) {
+    victim->Pause();
+    world_->After(rng_->Between(100 * kMs, duration), [victim] { victim->Resume(); });
+  }
+}
+
+// A node closes the connection of a client that it thinks does not read; and it may be right, for
+// nothing gets through to that machine.
+void Faults::CutClient() {
+  const auto& machines = cluster_->machines();
+  const Plan& plan = cluster_->plan();
+  if (rng_->Permille(500)) {
+    const int machine = machines[rng_->Below(machines.size())]->endpoint();
+    const int64_t duration = rng_->Between(plan.reset_grace_ms * kMs, plan.ttl_ms * kMs);
+    for (int slot = 1; slot <= plan.nodes; ++slot) {
+      CutFor(duration, machine, slot);
+      if (cluster_->host(slot).running()) cluster_->host(slot).CutClients(machine);
+    }
+    return;
+  }
+  Host& host = AnyHost();
+  if (host.running()) host.CutClients(machines[rng_->Below(machines.size())]->endpoint());
+}
+
 void Faults::Reset() {
   if (rng_->Permille(300)) {
     const auto& machines = cluster_->machines();
@@ -125,43 +180,89 @@ void Faults::DiskError() {
 }
 
 void Faults::FillDisk() {
-  Host& host = AnyHost();
-  world_->counters.Count(Branch::kDiskFull);
-  world_->Note("disk full", host.slot());
-  host.disk().files().SetFreeBytes(rng_->Between(0, 40'000));
-  world_->After(Duration(200 * kMs, 8 * kSecond),
-                [&host] { host.disk().files().SetFreeBytes(std::nullopt); });
+  const int nodes = cluster_->plan().nodes;
+  const int first = AnyHost().slot();
+  // Two short of space are what stops checkouts; and they last longer than full ones.
+  const bool low = rng_->Permille(700);
+  const int count = low && rng_->Permille(600) ? std::min(nodes, 2) : 1;
+  const int64_t duration = Duration(200 * kMs, 8 * kSecond);
+  for (int i = 0; i < count; ++i) {
+    Host& host = cluster_->host((first - 1 + i) % nodes + 1);
+    const int64_t floor = cluster_->plan().disk_floor_bytes;
+    world_->counters.Count(low ? Branch::kDiskShort : Branch::kDiskFull);
+    world_->Note(low ? "disk short" : "disk full", host.slot());
+    host.disk().files().SetFreeBytes(low ? rng_->Between(floor / 2, floor - 1)
+                                         : rng_->Between(0, 40'000));
+    world_->After(duration, [&host] { host.disk().files().SetFreeBytes(std::nullopt); });
+  }
 }
 
-// What was synced is not there any more, or not as it was. The cluster bears it at one node at a
-// time: until that one is whole again no other is touched.
+// What was synced is not there any more, or not as it was. The cluster bears the loss of one log
+// until that node is whole again, and of every ledger but one that reaches the others' logs.
 void Faults::Damage() {
   Host& host = AnyHost();
-  if (cluster_->plan().nodes < 3 || !cluster_->MayDamage(host.slot())) return;
+  if (cluster_->plan().nodes < 3) return;
   const uint64_t what = rng_->Below(10);
-  if (what == 0) {
-    Wipe();
-  } else if (what < 5) {
-    if (host.running()) host.Kill(rng_->Permille(500));
-    world_->counters.Count(Branch::kLedgerDamaged);
-    world_->Note("ledger damaged", host.slot());
-    host.disk().home().Damage();
+  if (what >= 1 && what < 5) {
+    DamageLedger(host);
+  } else if (!cluster_->MayLoseLog(host.slot())) {
+    return;
+  } else if (what == 0) {
+    Wipe(host);
+  } else if (what < 7) {
+    return Misdirect(host);
   } else {
     DamageLog(host);
   }
   cluster_->BootLater(host.slot(), Duration(5 * kMs, 3 * kSecond));
 }
 
+// A sector of the next write goes to a wrong place, which nobody sees before the power fails.
+void Faults::Misdirect(Host& host) {
+  if (!host.running()) return;
+  const std::vector<std::string> segments = Segments(host);
+  if (segments.empty()) return;
+  int64_t distance = rng_->Between(1, 20);
+  if (rng_->Permille(500)) distance = -distance;
+  world_->counters.Count(Branch::kSectorMisdirected);
+  world_->Note("sector misdirected", host.slot(), distance);
+  host.disk().files().MisdirectNextSync(segments.back(), static_cast<uint32_t>(rng_->Below(1'000)),
+                                        distance, /*late=*/true);
+  host.set_latent_damage();
+  world_->After(Duration(20 * kMs, 2 * kSecond), [this, &host] {
+    if (!host.running()) return;
+    host.Kill(true);
+    cluster_->BootLater(host.slot(), Duration(5 * kMs, 3 * kSecond));
+  });
+}
+
+std::vector<std::string> Faults::Segments(Host& host) {
+  std::vector<std::string> segments;
+  const auto names = host.disk().files().List("d");
+  if (!names.ok()) return segments;
+  for (const std::string& name : *names) {
+    if (name.find(".seg") != name.npos) segments.push_back("d/" + name);
+  }
+  return segments;
+}
+
+void Faults::DamageLedger(Host& host) {
+  if (!cluster_->MayLoseLedger(host.slot())) return;
+  if (host.running()) host.Kill(rng_->Permille(500));
+  world_->counters.Count(Branch::kLedgerDamaged);
+  world_->Note("ledger damaged", host.slot());
+  host.disk().home().Damage();
+  host.set_ledger_lost(true);
+}
+
 void Faults::DamageLog(Host& host) {
   if (host.running()) host.Kill(rng_->Permille(500));
   storage::TestFileSystem& files = host.disk().files();
-  auto names = files.List("d");
-  if (!names.ok()) return;
-  std::erase_if(*names, [](const std::string& name) { return name.find(".seg") == name.npos; });
-  if (names->empty()) return;
+  const std::vector<std::string> segments = Segments(host);
+  if (segments.empty()) return;
   // The newest are the most interesting.
-  const size_t place = rng_->Permille(700) ? names->size() - 1 : rng_->Below(names->size());
-  const std::string path = "d/" + (*names)[place];
+  const size_t place = rng_->Permille(700) ? segments.size() - 1 : rng_->Below(segments.size());
+  const std::string& path = segments[place];
   const std::string content = files.Content(path);
   if (content.empty()) return;
   world_->counters.Count(Branch::kBitFlipped);
@@ -172,13 +273,10 @@ void Faults::DamageLog(Host& host) {
   }
 }
 
-void Faults::Wipe() {
-  Host& host = AnyHost();
-  if (!cluster_->MayDamage(host.slot())) return;
+void Faults::Wipe(Host& host) {
   if (host.running()) host.Kill(true);
   world_->counters.Count(Branch::kWiped);
   host.Wipe(rng_->Permille(700));
-  cluster_->BootLater(host.slot(), Duration(5 * kMs, 3 * kSecond));
 }
 
 // An administrator at any node, with a license set that has other counts.
@@ -198,9 +296,10 @@ void Faults::Install() {
 
 void Faults::Upgrade() {
   Host& host = AnyHost();
-  if (!host.running() || host.paused() || host.stopping() || host.version() == 2) return;
+  if (!host.running() || host.paused() || host.stopping()) return;
+  if (host.version() == license::kCommandVersion) return;
   world_->counters.Count(Branch::kUpgrade);
-  host.set_version(2);
+  host.set_version(license::kCommandVersion);
   host.Stop();
 }
 
@@ -217,6 +316,30 @@ void Faults::Read() {
       }
     });
   });
+}
+
+// Two machines are gone with all that was on them; somebody runs `triadd recover --accept-loss` on
+// the third, and `triadd rejoin` on their successors.
+void Faults::LoseTwo() {
+  constexpr int64_t kDecidedUs = 2 * kSecond;
+  if (!on_ || world_->now_us() + kDecidedUs >= cluster_->plan().safety_us) return;
+  Host& left = AnyHost();
+  if (!cluster_->MayGoOnAlone(left.slot())) {
+    world_->After(500 * kMs, [this] { LoseTwo(); });
+    return;
+  }
+  world_->counters.Count(Branch::kTwoLost);
+  world_->Note("two lost", left.slot());
+  const int64_t decided_us = rng_->Between(10 * kMs, kDecidedUs);
+  for (int slot = 1; slot <= 3; ++slot) {
+    if (slot == left.slot()) continue;
+    Host& lost = cluster_->host(slot);
+    if (lost.running()) lost.Kill(true);
+    lost.Wipe(/*rejoin=*/true);
+    cluster_->BootLater(slot, decided_us + Duration(5 * kMs, 8 * kSecond));
+  }
+  if (left.running()) left.Kill(rng_->Permille(500));
+  world_->After(decided_us, [&left] { left.GoOnAlone(); });
 }
 
 void Faults::StepClock() {

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "tests/simulation/cluster.h"
 
@@ -26,6 +28,9 @@ class Faults {
   void Crash(bool power_lost);
   void Pause();
   void Cut();
+  void Isolate();
+  void CutClient();
+  void CutFor(int64_t duration_us, int a, int b);
   void Reset();
   void Stick();
   void DiskError();
@@ -35,7 +40,12 @@ class Faults {
   void Read();
   void Install();
   void Upgrade();
-  void Wipe();
+  void Wipe(Host& host);
+  void DamageLedger(Host& host);
+  void Misdirect(Host& host);
+  // Of its log, oldest first.
+  std::vector<std::string> Segments(Host& host);
+  void LoseTwo();
   void StepClock();
   void SlowDown();
   void StopNode();

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/limits.h"
 #include "server/membership.h"
+#include "server/recover.h"
 #include "storage/identity.h"
 #include "tests/simulation/cluster.h"
 
@@ -35,6 +36,7 @@ Host::Host(Cluster* cluster, int slot)
 
 void Host::Wipe(bool rejoin) {
   world_->Note("wiped", slot_, rejoin ? 1 : 0);
+  latent_damage_ = false;
   disk_.Wipe();
   set_damaged();
   came_back_ = true;
@@ -56,6 +58,29 @@ void Host::Rejoin() {
   identity.rejoining = true;
   const absl::Status status = storage::WriteIdentity(&disk_.files(), kDir, identity);
   if (!status.ok()) world_->Fail(absl::StrCat("rejoin: ", std::string(status.message())));
+}
+
+void Host::GoOnAlone() {
+  if (running()) Kill(false);
+  world_->Note("recover", slot_);
+  disk_.files().SetFreeBytes(std::nullopt);
+  for (int tries = 0;; ++tries) {
+    if (tries < 3) MayStopDisk();
+    const auto identity =
+        server::Recover(Place(), cluster_->plan().ttl_ms, /*random=*/this, /*logger=*/this);
+    if (identity.ok()) {
+      disk_.files().Restart();
+      ++incarnation_;
+      incarnation_id_ = identity->incarnation;
+      break;
+    }
+    if (!absl::IsUnavailable(identity.status())) {
+      return world_->Fail(absl::StrCat("recover: ", std::string(identity.status().message())));
+    }
+    disk_.LosePower();  // in the middle of it
+  }
+  goes_on_alone_ = true;
+  Boot();
 }
 
 void Host::Init() {
@@ -124,9 +149,13 @@ absl::StatusOr<server::OpenedData> Host::Open() {
   mirror.start = opened->recovered.snapshot_index;
   mirror.start_term = opened->recovered.snapshot_term;
   mirror.entries = opened->recovered.entries;
-  if (opened->log != nullptr) cluster_->checks().OnRecovered(*this, mirror);
+  if (opened->log != nullptr && std::exchange(goes_on_alone_, false)) {
+    cluster_->checks().OnNewCluster(*this, mirror);
+  } else if (opened->log != nullptr) {
+    cluster_->checks().OnRecovered(*this, mirror);
+  }
   // Found whole; one that was let in anew is whole when it votes again.
-  if (opened->log != nullptr && !came_back_) damaged_ = false;
+  if (opened->log != nullptr && !came_back_ && !latent_damage_) damaged_ = false;
   Disk::Callbacks callbacks;
   callbacks.durable = [this](uint64_t id) { Post([this, id] { node_->OnLogDurable(id); }); };
   callbacks.failed = [this](const absl::Status& failure) {
@@ -142,6 +171,7 @@ absl::StatusOr<server::OpenedData> Host::Open() {
 void Host::MakeNode(server::OpenedData opened) {
   const storage::Identity& identity = opened.identity;
   ledger_missing_ = opened.recovered.ledger_missing;
+  ledger_lost_ = false;
   const Plan& plan = cluster_->plan();
   server::Membership::Config membership;
   membership.identity = identity;
@@ -162,6 +192,12 @@ void Host::MakeNode(server::OpenedData opened) {
   config.desk = {static_cast<uint32_t>(slot_), plan.ttl_ms, plan.reset_grace_ms};
   config.own_files = cluster_->files();
   config.own_files.set_from_node(static_cast<uint32_t>(slot_));
+  if (plan.own_keys_differ && slot_ > 1) {
+    // Of another vendor altogether, and another again on the third.
+    std::string key(config.own_files.vendor_keys(0).public_key());
+    key[0] = static_cast<char>(key[0] ^ slot_);
+    config.own_files.mutable_vendor_keys(0)->set_public_key(key);
+  }
   config.own_license_hash = cluster_->license_hash();
   const server::Environment env{this, this, this, this, this, this, this, this, this, this};
   node_ = std::make_unique<server::Node>(std::move(config), env,
@@ -197,9 +233,11 @@ void Host::EndProcess(bool power_lost) {
   inbox_.clear();
   node_.reset();
   disk_.End(power_lost);
+  if (power_lost) latent_damage_ = false;
 }
 
 bool Host::lacks_ledger() const {
+  if (ledger_lost_) return disk_.issued().start > quorum::Index(0);
   return ledger_missing_ && (node_ == nullptr || node_->ledger().applied().index == 0);
 }
 
@@ -410,6 +448,19 @@ server::ConnectionId Host::AcceptClient(std::shared_ptr<Stream> stream,
 void Host::OnClientClosed(server::ConnectionId connection) {
   if (connections_.erase(connection) == 0) return;
   Post([this, connection] { node_->OnClientClosed(connection); });
+}
+
+void Host::CutClients(int machine) {
+  std::vector<server::ConnectionId> cut;
+  for (const auto& [id, connection] : connections_) {
+    if (connection.stream->endpoint(0) == machine) cut.push_back(id);
+  }
+  for (const server::ConnectionId id : cut) {
+    world_->counters.Count(Branch::kConnectionCut);
+    connections_.at(id).stream->Close(1);
+    connections_.erase(id);
+    Post([this, id] { node_->OnClientClosed(id, /*cut_here=*/true); });
+  }
 }
 
 void Host::Send(server::ConnectionId connection, v1::ServerMessage message) {

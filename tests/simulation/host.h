@@ -60,10 +60,20 @@ class Host final : public server::Clock,
   bool out() const { return !refusal_.empty(); }
   // Its log was damaged since it was last found whole.
   bool damaged() const { return damaged_; }
-  // It fetches its ledger from another node, and cannot lead before it has.
+  // Nothing that it has promised is lost: two such logs together hold what is committed.
+  bool HasLog() const { return !damaged() && !out(); }
+  // It must fetch its ledger from another node, and cannot lead before it has.
   bool lacks_ledger() const;
+  // Lost by damage, and not looked at by a start since.
+  bool ledger_lost() const { return ledger_lost_; }
+  void set_ledger_lost(bool lost) { ledger_lost_ = lost; }
   bool ever_damaged() const { return ever_damaged_; }
   void set_damaged() { damaged_ = ever_damaged_ = true; }
+  // Its log is damaged, and nobody can see that before its machine has lost its power.
+  void set_latent_damage() {
+    set_damaged();
+    latent_damage_ = true;
+  }
   void set_turn_extra_us(int64_t us) { turn_extra_us_ = us; }
 
   // An event for the process's loop.
@@ -75,6 +85,8 @@ class Host final : public server::Clock,
   server::ConnectionId AcceptClient(std::shared_ptr<Stream> stream,
                                     std::function<void(v1::ServerMessage)> to_client);
   void OnClientClosed(server::ConnectionId connection);
+  // This node closes the connections from that machine.
+  void CutClients(int machine);
 
   // --- server::Environment
   int64_t NowMs() override { return clock_.NowMs(); }
@@ -105,6 +117,8 @@ class Host final : public server::Clock,
   void Wipe(bool rejoin);
   // triadd rejoin, by an operator who has read why it does not start.
   void Rejoin();
+  // triadd recover --accept-loss, again until it is through; then it is started.
+  void GoOnAlone();
   // Which incarnation of the slot this is, counted, and its bytes.
   int incarnation() const { return incarnation_; }
   const std::string& incarnation_id() const { return incarnation_id_; }
@@ -152,8 +166,11 @@ class Host final : public server::Clock,
   std::string refusal_;
   bool damaged_ = false;
   bool ever_damaged_ = false;
+  bool latent_damage_ = false;
   bool ledger_missing_ = false;  // at the start
-  bool came_back_ = false;       // under a new incarnation, and has no vote yet
+  bool ledger_lost_ = false;
+  bool goes_on_alone_ = false;  // it has become a new cluster, and has not started since
+  bool came_back_ = false;      // under a new incarnation, and has no vote yet
   int incarnation_ = 0;
   std::string incarnation_id_;
   uint32_t version_ = 1;

@@ -11,6 +11,11 @@ uint64_t LicenseModel::CountOf(uint64_t handle) const {
   return it == out_.end() ? 0 : it->second.count;
 }
 
+std::string LicenseModel::SessionOf(uint64_t handle) const {
+  const auto it = out_.find(handle);
+  return it == out_.end() ? "" : it->second.session;
+}
+
 std::optional<std::string> LicenseModel::Apply(const v1::Command& command,
                                                const v1::Outcome& outcome,
                                                const std::vector<Event>& events) {

@@ -22,12 +22,19 @@ class LicenseModel {
   // How many licenses of a feature there are from now on.
   void SetTotal(const std::string& feature, uint64_t total) { totals_[feature] = total; }
 
+  uint64_t TotalOf(const std::string& feature) const {
+    const auto it = totals_.find(feature);
+    return it == totals_.end() ? 0 : it->second;
+  }
+
   // An entry was applied, to this effect. Returns what is wrong with it.
   std::optional<std::string> Apply(const v1::Command& command, const v1::Outcome& outcome,
                                    const std::vector<license::LedgerEvent>& events);
 
   bool IsOut(uint64_t handle) const { return out_.contains(handle); }
   uint64_t CountOf(uint64_t handle) const;
+  // "" if it is not out.
+  std::string SessionOf(uint64_t handle) const;
   // True when this request was applied before.
   bool last_was_duplicate() const { return duplicate_; }
 

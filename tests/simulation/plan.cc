@@ -18,7 +18,8 @@ Plan Plan::Draw(uint64_t seed) {
   plan.log_keep_entries = static_cast<uint64_t>(rng.Skewed(5, 2'000));
   plan.log_keep_bytes = static_cast<uint64_t>(rng.Skewed(2'000, 1 << 20));
   plan.chunk_bytes = static_cast<size_t>(rng.Skewed(100, 20'000));
-  plan.version = rng.Permille(300) ? 1 : 2;
+  constexpr uint32_t kNewest = license::kCommandVersion;
+  plan.version = rng.Permille(300) ? static_cast<uint32_t>(rng.Between(1, kNewest - 1)) : kNewest;
   plan.ttl_ms = static_cast<uint32_t>(rng.Between(2'000, 8'000));
   plan.reset_grace_ms = static_cast<uint32_t>(rng.Between(800, 2'000));
   plan.sessions_max = static_cast<size_t>(rng.Between(4, 12));
@@ -28,6 +29,7 @@ Plan Plan::Draw(uint64_t seed) {
   plan.close_permille = static_cast<uint64_t>(rng.Between(0, 40));
   plan.kill_permille = static_cast<uint64_t>(rng.Between(0, 40));
   plan.check_signatures = rng.Permille(200);
+  plan.own_keys_differ = rng.Permille(150);
   plan.read_us = rng.Permille(500) ? rng.Skewed(20'000, 1'000'000) : 0;
   plan.nodes = rng.Permille(50) ? 1 : 3;
   if (rng.Permille(400)) plan.rates.install_us = rng.Between(1 * kSecond, 20 * kSecond);
@@ -55,7 +57,8 @@ Plan Plan::Draw(uint64_t seed) {
   plan.rates.stop_us = maybe(2 * kSecond, 15 * kSecond);
   plan.rates.transfer_us = maybe(500 * kMs, 10 * kSecond);
   plan.rates.client_pause_us = maybe(1 * kSecond, 10 * kSecond);
-  if (plan.version == 1) plan.rates.upgrade_us = rng.Between(2 * kSecond, 15 * kSecond);
+  if (plan.version < license::kCommandVersion)
+    plan.rates.upgrade_us = rng.Between(2 * kSecond, 15 * kSecond);
   if (rng.Permille(300)) plan.spoil_ppm = static_cast<uint64_t>(rng.Skewed(0, 200'000));
   plan.rates.damage_us = maybe(3 * kSecond, 20 * kSecond);
   if (plan.rates.clock_us > 0) plan.drift_ppm = rng.Between(10, 20'000);
@@ -63,6 +66,11 @@ Plan Plan::Draw(uint64_t seed) {
     plan.lost_ppm = static_cast<uint64_t>(rng.Skewed(0, 100'000));
     plan.twice_ppm = static_cast<uint64_t>(rng.Skewed(0, 100'000));
     plan.late_ppm = static_cast<uint64_t>(rng.Skewed(0, 100'000));
+  }
+  plan.rates.isolate_us = maybe(3 * kSecond, 15 * kSecond);
+  plan.rates.client_cut_us = maybe(1 * kSecond, 10 * kSecond);
+  if (plan.nodes == 3 && rng.Permille(150)) {
+    plan.rates.loss_us = rng.Between(3 * kSecond, 20 * kSecond);
   }
   return plan;
 }
@@ -80,9 +88,10 @@ std::string Plan::Describe() const {
       mean("disk_error", rates.disk_error_us), mean("disk_full", rates.disk_full_us),
       mean("clock", rates.clock_us), mean("slow", rates.slow_us), mean("stop", rates.stop_us),
       mean("transfer", rates.transfer_us), mean("client_pause", rates.client_pause_us),
-      mean("damage", rates.damage_us), mean("install", rates.install_us),
-      mean("upgrade", rates.upgrade_us), " keep/", log_keep_entries, "/", log_keep_bytes,
-      mean("read", read_us),
+      mean("damage", rates.damage_us), mean("loss", rates.loss_us),
+      mean("isolate", rates.isolate_us), mean("client_cut", rates.client_cut_us),
+      mean("install", rates.install_us), mean("upgrade", rates.upgrade_us), " keep/",
+      log_keep_entries, "/", log_keep_bytes, mean("read", read_us),
       lost_ppm + twice_ppm + late_ppm == 0
           ? ""
           : absl::StrCat(" raw ", lost_ppm, "/", twice_ppm, "/", late_ppm, " ppm"));

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "license/ledger.h"
 #include "tests/simulation/random.h"
 
 namespace triad::simulation {
@@ -17,6 +18,7 @@ struct FaultRates {
   int64_t power_us = 0;
   int64_t pause_us = 0;
   int64_t cut_us = 0;
+  int64_t isolate_us = 0;  // a node alone with its clients, for about a time to live
   int64_t reset_us = 0;
   int64_t stuck_us = 0;
   int64_t disk_error_us = 0;
@@ -26,9 +28,11 @@ struct FaultRates {
   int64_t stop_us = 0;
   int64_t transfer_us = 0;
   int64_t client_pause_us = 0;
-  int64_t upgrade_us = 0;  // a node is stopped and started with the newest program
-  int64_t install_us = 0;  // the licenses change
-  int64_t damage_us = 0;   // of a disk: bits, sectors, the ledger, all of it
+  int64_t client_cut_us = 0;  // a node closes a client's connection
+  int64_t upgrade_us = 0;     // a node is stopped and started with the newest program
+  int64_t install_us = 0;     // the licenses change
+  int64_t damage_us = 0;      // of a disk: bits, sectors, the ledger, all of it
+  int64_t loss_us = 0;        // two nodes are lost for good, and the third goes on alone: once
 };
 
 struct Plan {
@@ -59,8 +63,8 @@ struct Plan {
   uint64_t log_keep_bytes = 1u << 20;
   size_t chunk_bytes = 1'000;  // of a snapshot
   uint64_t spoil_ppm = 0;      // of chunks that arrive changed
-  int64_t disk_floor_bytes = 30'000;
-  uint32_t version = 2;  // of the nodes' programs at first
+  int64_t disk_floor_bytes = 1 << 20;
+  uint32_t version = license::kCommandVersion;  // of the nodes' programs at first
   uint64_t segment_bytes = 16 << 10;
   uint32_t ttl_ms = 6'000;
   uint32_t reset_grace_ms = 2'000;
@@ -71,6 +75,7 @@ struct Plan {
   uint64_t kill_permille = 0;     // of an application's actions: it dies
   uint64_t close_permille = 20;   // ... it says goodbye
   int64_t read_us = 0;            // mean pause between two status reads
+  bool own_keys_differ = false;   // each node has other vendor keys in its own files
   bool check_signatures = false;  // clients check the lines behind grants
 };
 

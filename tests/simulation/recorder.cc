@@ -36,7 +36,7 @@ History::Session Recorder::NumberOf(const std::string& session) {
 }
 
 void Recorder::OnSent(int64_t now_us, uint64_t process, const v1::ClientMessage& message) {
-  if (!message.has_request()) return;
+  if (stopped_ || !message.has_request()) return;
   const v1::ClientRequest& request = message.request();
   const Request name{request.session(), request.seq()};
   sent_[{process, message.id()}] = name;
@@ -59,7 +59,7 @@ void Recorder::OnSent(int64_t now_us, uint64_t process, const v1::ClientMessage&
 }
 
 void Recorder::OnTold(int64_t now_us, uint64_t process, const v1::ServerMessage& message) {
-  if (!message.has_outcome()) return;
+  if (stopped_ || !message.has_outcome()) return;
   const auto sent = sent_.find({process, message.id()});
   if (sent == sent_.end()) return;
   const auto asked = asked_.find(sent->second);
@@ -104,12 +104,13 @@ void Recorder::OnOutcome(int64_t now_us, Asked& asked, const v1::Outcome& outcom
 
 void Recorder::OnTotal(int64_t written_us, int64_t applied_us, const std::string& feature,
                        uint64_t total) {
+  if (stopped_) return;
   history_.Done(TimeOf(applied_us), history_.SetTotal(TimeOf(written_us), feature, total));
 }
 
 void Recorder::OnEnded(int64_t written_us, int64_t applied_us, const std::string& session) {
   const auto number = sessions_.find(session);
-  if (number == sessions_.end()) return;  // never asked for anything
+  if (stopped_ || number == sessions_.end()) return;  // never asked for anything
   history_.Done(TimeOf(applied_us), history_.EndSession(TimeOf(written_us), number->second));
 }
 

@@ -28,6 +28,10 @@ class Recorder {
 
   void OnTotal(int64_t written_us, int64_t applied_us, const std::string& feature, uint64_t total);
 
+  // Nothing that comes from now on belongs to this history.
+  void Stop() { stopped_ = true; }
+  bool stopped() const { return stopped_; }
+
   const History& history() const { return history_; }
 
  private:
@@ -42,6 +46,7 @@ class Recorder {
   History::Session NumberOf(const std::string& session);
   void OnOutcome(int64_t now_us, Asked& asked, const v1::Outcome& outcome);
 
+  bool stopped_ = false;
   History history_;
   std::map<std::string, History::Session> sessions_;
   std::map<Request, Asked> asked_;
