@@ -302,6 +302,10 @@ void ClientDesk::SubmitDetach(const std::string& session, uint64_t attachment) {
 
 void ClientDesk::OnClosed(ConnectionId connection, bool cut_here) {
   open_.erase(connection);
+  if (!stopping_ && !cut_here) {
+    hung_up_.insert(connection);
+    if (hung_up_.size() > kHungUpConnectionsMax) hung_up_.erase(hung_up_.begin());
+  }
   if (unary_.erase(connection) > 0) return;
   const auto lost = attachments_->Close(connection);
   // This node closed it, not the application: that says nothing about the application, which may
@@ -446,8 +450,9 @@ void ClientDesk::OnReportAnswer(const v1::SessionReportAnswer& answer) {
 
 void ClientDesk::AnswerSession(const Origin& origin, const v1::SessionState& state) {
   if (!open_.contains(origin.connection)) {
-    // The connection broke before its answer: the application is not attached through it.
-    SubmitDetach(origin.session, origin.attachment);
+    // The connection broke before its answer: the application is not attached through it. One that
+    // this node closed says nothing about the application (see OnClosed): its silence will.
+    if (hung_up_.contains(origin.connection)) SubmitDetach(origin.session, origin.attachment);
     return;
   }
   if (state.attachment() == origin.attachment && !unary_.contains(origin.connection) &&

@@ -84,6 +84,8 @@ class ClientDesk : public Proposals::Sink {
   Attachments* const attachments_;
   std::set<ConnectionId> open_;
   std::set<ConnectionId> unary_;
+  // The newest of those that their application, or its machine, has ended.
+  std::set<ConnectionId> hung_up_;
   std::string not_ready_;
   bool stopping_ = false;
 };

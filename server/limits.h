@@ -45,6 +45,9 @@ inline constexpr size_t kClientQueueMessagesMax = 65'536;
 inline constexpr size_t kPeerQueueBytesMax = 32u << 20;
 inline constexpr size_t kSessionsPerConnectionMax = 10'000;
 inline constexpr size_t kConnectionsMax = 20'000;
+// Remembered for the attaches that were under way on them when they were ended; each is over within
+// seconds. A forgotten one costs its session the short grace: it ends by silence.
+inline constexpr size_t kHungUpConnectionsMax = 20'000;
 
 // A request waits this long for a leader before it is refused: longer than any election, and with
 // the way back still under the two seconds in which a user must hear that there is no quorum.

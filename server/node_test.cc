@@ -207,6 +207,26 @@ TEST_F(NodeTest, AConnectionThatTheNodeItselfCutsDoesNotStartTheShortGrace) {
   EXPECT_EQ(ledger.FindSession(license::testing::SessionNamed("gone")), nullptr);
 }
 
+// Found by the simulator (seed 1223): the node could say nothing of the attach, and took the short
+// grace for what an application asks for by going.
+TEST_F(NodeTest, AnAttachUnderWayOnAConnectionThatTheNodeCutsDoesNotStartTheShortGraceEither) {
+  const auto open = [this](ConnectionId connection, const std::string& name) {
+    v1::ClientMessage message;
+    message.set_id(1);
+    message.mutable_open()->set_session(license::testing::SessionNamed(name));
+    message.mutable_open()->set_attachment(1);
+    world_.node(follower_).OnClientMessage({connection, "127.0.0.1:5", false}, std::move(message));
+  };
+  open(5, "slow");
+  open(6, "gone");
+  world_.node(follower_).OnClientClosed(5, /*cut_here=*/true);
+  world_.node(follower_).OnClientClosed(6, /*cut_here=*/false);
+  world_.Advance(World::kGraceMs + 1'000);
+  const license::Ledger& ledger = world_.node(leader_).ledger();
+  EXPECT_NE(ledger.FindSession(license::testing::SessionNamed("slow")), nullptr);
+  EXPECT_EQ(ledger.FindSession(license::testing::SessionNamed("gone")), nullptr);
+}
+
 // It heard of nobody meanwhile, so it may not judge who was silent.
 TEST_F(NodeTest, ALeaderThatStoodStillEndsNoSession) {
   world_.Open(follower_, 5, "app");
