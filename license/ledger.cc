@@ -124,6 +124,7 @@ v1::Outcome Ledger::Apply(LogPosition position, const v1::LogRecord* record,
   head.set_applied_index(position.index);
   head.set_applied_term(position.term);
   if (record == nullptr) return Done();
+  const Day day_before = today();
   const v1::Stamp& stamp = record->stamp();
   head.set_cluster_ms(std::max(head.cluster_ms(), stamp.cluster_ms()));
   if (stamp.wall_ms() > head.wall_ms()) {
@@ -134,6 +135,7 @@ v1::Outcome Ledger::Apply(LogPosition position, const v1::LogRecord* record,
   Events unheard;
   Events& all = events == nullptr ? unheard : *events;
   const size_t before = all.size();
+  if (today() != day_before) OnNewDay(all);
   v1::Outcome outcome = ApplyCommand(record->command(), all);
   if (state_.AnyFreed()) ServeQueues(all);
   if (cluster_version() >= kUsageVersion) {
@@ -327,11 +329,9 @@ v1::Outcome Ledger::ApplyExpire(const v1::ExpireSession& expire, Events& events)
 }
 
 void Ledger::End(Session& session, absl::string_view reason, Events& events) {
+  while (!session.waiting.empty()) Dequeue(*session.waiting.begin(), reason, 0, events);
   while (!session.handles.empty()) {
-    const Checkout& checkout = *FindCheckout(*session.handles.begin());
-    events.push_back(EventOf(LedgerEvent::Kind::kCheckedIn, session, checkout));
-    events.back().reason = std::string(reason);
-    state_.RemoveCheckout(checkout.handle);
+    Release(*session.handles.begin(), reason, After::kLinger, events);
   }
   events.push_back(EventOf(LedgerEvent::Kind::kEnded, session));
   events.back().reason = std::string(reason);
@@ -411,12 +411,29 @@ std::optional<v1::Outcome> Ledger::HoldBack(const std::vector<Grant>& grants) co
   return std::nullopt;
 }
 
-v1::Outcome Ledger::ApplyCheckout(Session& session, const v1::Checkout& checkout, Events& events) {
-  auto decision = DecideCheckout(state_, session, checkout, limits_.checkouts_max);
+std::variant<std::vector<Grant>, v1::Outcome> Ledger::Decide(const Asker& asker,
+                                                             const v1::Checkout& checkout) const {
+  auto decision = DecideCheckout(state_, asker, checkout, limits_.checkouts_max);
   if (const auto* grants = std::get_if<std::vector<Grant>>(&decision)) {
     if (auto no = HoldBack(*grants)) decision = *std::move(no);
   }
+  return decision;
+}
+
+v1::Outcome Ledger::ApplyCheckout(Session& session, const v1::Checkout& checkout, Events& events) {
+  const Asker asker{.session = &session};
+  auto decision = Decide(asker, checkout);
+  if (const auto* no = std::get_if<v1::Outcome>(&decision)) {
+    if (MayWait(*no) && EndLingersOver(events)) {
+      if (state_.AnyFreed()) ServeQueues(events);  // those who came first
+      decision = Decide(asker, checkout);
+    }
+  }
   if (auto* no = std::get_if<v1::Outcome>(&decision)) {
+    const bool held_back = no->has_denied() && cluster_ms() < no_grants_until_ms();
+    if (checkout.wait() && (MayWait(*no) || held_back)) {
+      *no = Enqueue(session, checkout, std::move(*no), events);
+    }
     if (no->has_denied()) {
       LedgerEvent event = EventOf(LedgerEvent::Kind::kDenied, session);
       event.feature = no->denied().feature();
@@ -427,25 +444,16 @@ v1::Outcome Ledger::ApplyCheckout(Session& session, const v1::Checkout& checkout
     return std::move(*no);
   }
   v1::Outcome outcome;
-  outcome.mutable_granted();
-  const std::vector<Grant>& grants = std::get<std::vector<Grant>>(decision);
-  for (size_t i = 0; i < grants.size(); ++i) {
-    const v1::Checkout::Item& item = checkout.items(static_cast<int>(i));
-    const Checkout& granted = state_.AddCheckout(
-        session, {.pool = grants[i].pool, .count = grants[i].count, .version = item.version()});
-    *outcome.mutable_granted()->add_holdings() = HoldingOf(granted);
-    events.push_back(EventOf(LedgerEvent::Kind::kCheckedOut, session, granted));
-  }
+  *outcome.mutable_granted() =
+      Give(session, checkout, std::get<std::vector<Grant>>(decision), /*ticket=*/0, events);
   return outcome;
 }
 
 v1::Outcome Ledger::ApplyCheckin(Session& session, const v1::Checkin& checkin, Events& events) {
-  const Checkout* checkout = FindCheckout(checkin.handle());
-  if (checkout == nullptr || checkout->session != &session) {
+  if (!session.handles.contains(checkin.handle())) {
     return Malformed(absl::StrCat("handle ", checkin.handle(), " is not held by this session"));
   }
-  events.push_back(EventOf(LedgerEvent::Kind::kCheckedIn, session, *checkout));
-  state_.RemoveCheckout(checkin.handle());
+  Release(checkin.handle(), "", After::kLinger, events);
   return Done();
 }
 

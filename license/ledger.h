@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -102,6 +103,20 @@ struct NextDue {
   std::optional<int64_t> wall_ms;
 };
 
+// What each of a pool's licenses is on a day: exactly one of free, used, reserved (set aside and
+// not out), lingering, borrowed. What is out beyond the licenses is overdrafted: by OVERDRAFT, or
+// because there were more before.
+struct PoolSeats {
+  uint64_t licenses = 0;
+  uint64_t overdraft = 0;  // so many more may go out
+  uint64_t free = 0;
+  uint64_t used = 0;
+  uint64_t reserved = 0;
+  uint64_t lingering = 0;
+  uint64_t borrowed = 0;
+  uint64_t overdrafted = 0;
+};
+
 class Ledger {
  public:
   struct Limits {
@@ -143,6 +158,8 @@ class Ledger {
   const LedgerState::Sessions& sessions() const { return state_.sessions(); }
   const LedgerState::Checkouts& checkouts() const { return state_.checkouts(); }
   uint64_t UsedOf(uint64_t pool) const;
+  // Walks what is out of the pool. Not of an uncounted one.
+  PoolSeats SeatsOf(const Pool& pool) const;
   // Handles out of a pool, in order.
   std::vector<uint64_t> HandlesOf(uint64_t pool) const;
   // What a session holds at applied().index.
@@ -187,28 +204,56 @@ class Ledger {
   v1::Outcome ApplyOperation(Session& session, const v1::Request& request, Events& events);
   v1::Outcome ApplyCheckout(Session& session, const v1::Checkout& checkout, Events& events);
   v1::Outcome ApplyCheckin(Session& session, const v1::Checkin& checkin, Events& events);
+  std::variant<std::vector<Grant>, v1::Outcome> Decide(const Asker& asker,
+                                                       const v1::Checkout& checkout) const;
   std::optional<v1::Outcome> HoldBack(const std::vector<Grant>& grants) const;
   void Touch(Session& session);
   void End(Session& session, absl::string_view reason, Events& events);
+
+  // ledger_give.cc: carries out what was decided
+  // `ticket`: of a checkout that waited; 0: it did not.
+  v1::Granted Give(Session& session, const v1::Checkout& checkout, const std::vector<Grant>& grants,
+                   uint64_t ticket, Events& events);
+  void TakeUpLingers(const Session& session, const std::string& user, const Grant& grant,
+                     Events& events);
+  // Its holder has it no longer: it is free, or lingers if it may.
+  enum class After { kFree, kLinger };
+  void Release(uint64_t handle, absl::string_view reason, After after, Events& events);
+  uint64_t LingerMs(const Checkout& checkout) const;
+  void EndLinger(uint64_t handle, absl::string_view reason, Events& events);
+  // Those that are over by now but still out; true: there were some.
+  bool EndLingersOver(Events& events);
 
   // ledger_change.cc: another license set, another day
   v1::Outcome ApplyInstall(const v1::InstallLicenses& install, Events& events);
   // Who is in violation, and who no longer, after a change of licenses, of the day or of what is
   // out.
   void JudgeViolations(Events& events);
+  void OnNewDay(Events& events);
 
   // ledger_admin.cc
   v1::Outcome ApplyAdmin(const v1::AdminCommand& admin, Events& events);
   v1::Outcome ApplyReserve(const v1::AdminCommand& admin, Events& events);
   v1::Outcome ApplyUnreserve(const v1::AdminCommand& admin, Events& events);
+  void EndReservation(uint64_t id, absl::string_view who, absl::string_view reason, Events& events);
   v1::Outcome ApplyRemove(const v1::AdminCommand& admin, Events& events);
   v1::Outcome ApplyUndoClock(const v1::AdminCommand& admin, Events& events);
 
   // ledger_time.cc
   v1::Outcome ApplyTimePasses(Events& events);
   void Happen(const Due& due, Events& events);
+  void Reclaim(uint64_t handle, absl::string_view reason, Events& events);
 
   // ledger_queue.cc
+  v1::Outcome Enqueue(Session& session, const v1::Checkout& checkout, v1::Outcome no,
+                      Events& events);
+  void Dequeue(uint64_t ticket, absl::string_view reason, int32_t code, Events& events);
+  void ServePool(uint64_t pool, Events& events);
+  enum class Served { kGone, kStays };
+  Served Serve(const Waiter& waiter, Events& events);
+  // After a change of licenses or of the day: who can never be served leaves, the others stand in
+  // the queues of the pools that would do now.
+  void Requeue(Events& events);
   v1::Outcome ApplyCancelWait(Session& session, const v1::CancelWait& cancel, Events& events);
   // Grants to those who wait what has come free, in their order; called at the end of each entry.
   void ServeQueues(Events& events);

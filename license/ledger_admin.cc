@@ -1,7 +1,52 @@
 // What administrators do at run time.
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
 #include "license/ledger_words.h"
 
 namespace triad::license {
+namespace {
+
+// "": well-formed.
+std::string Complaint(const v1::Reserve& reserve) {
+  if (reserve.count() == 0 || reserve.count() > kLicensesPerLineMax) {
+    return absl::StrCat("reserve: the count is 1 to ", kLicensesPerLineMax);
+  }
+  for (const std::string* field : {&reserve.feature(), &reserve.type(), &reserve.name()}) {
+    if (field->empty() || field->size() > kNameBytesMax) {
+      return absl::StrCat("reserve: feature, type and name have 1 to ", kNameBytesMax, " bytes");
+    }
+  }
+  if (!FindSubjectType(reserve.type())) {
+    return absl::StrCat("reserve: ", reserve.type(),
+                        " is none of USER, HOST, DISPLAY, INTERNET, PROJECT, GROUP, HOST_GROUP");
+  }
+  return "";
+}
+
+// Licenses of the pool that those have out for whom `reserve` is, beyond other reservations.
+uint64_t OutOfThose(const LedgerState& state, const Pool& pool, const v1::Reserve& reserve) {
+  const PoolUse* use = state.FindUse(pool.id);
+  if (use == nullptr) return 0;
+  const PoolReservation wanted{.type = reserve.type(), .name = reserve.name()};
+  uint64_t out = 0;
+  for (uint64_t handle : use->handles) {
+    const Checkout& checkout = *state.FindCheckout(handle);
+    const Group* group = checkout.extra == nullptr ? nullptr : checkout.extra->group;
+    if (group != nullptr && *group->handles.begin() != handle) continue;
+    const Who who = WhoOf(checkout);
+    if (!state.IsFor(*use, wanted, who, {})) continue;
+    out += group == nullptr ? checkout.count : group->seats();
+    if (group == nullptr) continue;
+    for (const auto& [id, charged] : group->charges) out -= charged;
+  }
+  return out;
+}
+
+}  // namespace
 
 v1::Outcome Ledger::ApplyAdmin(const v1::AdminCommand& admin, Events& events) {
   switch (admin.act_case()) {
@@ -19,12 +64,64 @@ v1::Outcome Ledger::ApplyAdmin(const v1::AdminCommand& admin, Events& events) {
   return Malformed("an administrator's command without an act");
 }
 
-v1::Outcome Ledger::ApplyReserve(const v1::AdminCommand& /*admin*/, Events& /*events*/) {
-  return NotYet();
+v1::Outcome Ledger::ApplyReserve(const v1::AdminCommand& admin, Events& events) {
+  const v1::Reserve& reserve = admin.reserve();
+  if (std::string complaint = Complaint(reserve); !complaint.empty()) return Malformed(complaint);
+  if (state_.reservations().size() >= kReservationsMax) {
+    return Malformed(absl::StrCat("there are ", kReservationsMax, " reservations, and no room"));
+  }
+  const std::vector<const Pool*>& pools = catalog().PoolsOf(reserve.feature());
+  if (pools.empty()) {
+    return Malformed(absl::StrCat("reserve ", reserve.feature(), ": no such feature"));
+  }
+  uint64_t most = 0;
+  for (const Pool* pool : pools) {
+    if (pool->uncounted || !pool->ValidOn(today())) continue;
+    const uint64_t free = FreeForAll(state_, *pool) + OutOfThose(state_, *pool, reserve);
+    most = std::max(most, free);
+    if (free < reserve.count()) continue;
+    const uint64_t id = state_.TakeHandles(1);
+    v1::ReservationRow row;
+    *row.mutable_reserve() = reserve;
+    row.set_pool(pool->id);
+    row.set_ends_ms(reserve.for_ms() == 0 ? 0 : cluster_ms() + reserve.for_ms());
+    row.set_who(admin.who());
+    state_.AddReservation(id, std::move(row));
+    LedgerEvent event = EventOf(LedgerEvent::Kind::kReserved);
+    event.who = admin.who();
+    event.feature = reserve.feature();
+    event.reservation = id;
+    event.count = reserve.count();
+    event.reason = absl::StrCat(reserve.type(), " ", reserve.name());
+    events.push_back(std::move(event));
+    v1::Outcome outcome;
+    outcome.mutable_reserved()->set_id(id);
+    return outcome;
+  }
+  return Malformed(absl::StrCat("reserve ", reserve.count(), " of ", reserve.feature(), ": only ",
+                                most, " are free or held by those it names, in one pool"));
 }
 
-v1::Outcome Ledger::ApplyUnreserve(const v1::AdminCommand& /*admin*/, Events& /*events*/) {
-  return NotYet();
+v1::Outcome Ledger::ApplyUnreserve(const v1::AdminCommand& admin, Events& events) {
+  const uint64_t id = admin.unreserve().id();
+  if (!state_.reservations().contains(id)) {
+    return Malformed(absl::StrCat("unreserve ", id, ": there is no such reservation"));
+  }
+  EndReservation(id, admin.who(), "taken back", events);
+  return Done();
+}
+
+void Ledger::EndReservation(uint64_t id, absl::string_view who, absl::string_view reason,
+                            Events& events) {
+  const v1::Reserve& reserve = state_.reservations().find(id)->second.reserve();
+  LedgerEvent event = EventOf(LedgerEvent::Kind::kUnreserved);
+  event.who = std::string(who);
+  event.feature = reserve.feature();
+  event.reservation = id;
+  event.count = reserve.count();
+  event.reason = std::string(reason);
+  events.push_back(std::move(event));
+  state_.RemoveReservation(id);
 }
 
 v1::Outcome Ledger::ApplyRemove(const v1::AdminCommand& /*admin*/, Events& /*events*/) {

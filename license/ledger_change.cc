@@ -34,12 +34,20 @@ v1::Outcome Ledger::ApplyInstall(const v1::InstallLicenses& install, Events& eve
   }
   if (std::string complaint = Complaint(install); !complaint.empty()) return Malformed(complaint);
   state_.Install(install);
+  Requeue(events);
   LedgerEvent event;
   event.kind = LedgerEvent::Kind::kInstalled;
   const Diagnostics& diagnostics = catalog().diagnostics();
   if (!diagnostics.empty()) event.reason = diagnostics.front().ToString();
   events.push_back(std::move(event));
   return Done();
+}
+
+// Lines begin and end with days, and with them what reservations and waiters can count on.
+void Ledger::OnNewDay(Events& events) {
+  state_.RefreshReservations();
+  Requeue(events);
+  JudgeViolations(events);
 }
 
 // Not yet: violations.

@@ -21,12 +21,11 @@ bool Parse(absl::string_view bytes, Message& message) {
 }
 
 // Names of single users and machines; groups are the options files'.
-bool IsNamed(absl::string_view type, absl::string_view name, const v1::Identity& identity,
-             absl::string_view user) {
-  if (type == "USER") return name == user;
-  if (type == "HOST") return name == identity.host();
-  if (type == "DISPLAY") return name == identity.display();
-  if (type == "PROJECT") return name == identity.project();
+bool IsNamed(absl::string_view type, absl::string_view name, const Who& who) {
+  if (type == "USER") return name == who.user;
+  if (type == "HOST") return name == who.host;
+  if (type == "DISPLAY") return name == who.display;
+  if (type == "PROJECT") return name == who.project;
   return false;
 }
 
@@ -99,6 +98,14 @@ uint64_t LedgerState::PositionOf(const Waiter& waiter) const {
   return position;
 }
 
+uint64_t LedgerState::LastPositionOf(const Waiter& waiter) const {
+  uint64_t position = 1;
+  for (uint64_t pool : waiter.pools) {
+    position = std::max<uint64_t>(position, FindUse(pool)->queue.size());
+  }
+  return position;
+}
+
 v1::Waiting LedgerState::WaitingOf(const Waiter& waiter) const {
   v1::Waiting waiting;
   waiting.set_ticket(waiter.ticket);
@@ -116,6 +123,7 @@ void LedgerState::Install(const v1::InstallLicenses& set) {
   installed_ = set;
   catalog_ = BuildCatalog(set);
   head_.set_license_set_number(head_.license_set_number() + 1);
+  RecountLimits();
   RebuildReservations(std::nullopt);
 }
 
@@ -188,10 +196,8 @@ uint64_t LedgerState::TakeHandles(uint64_t count) {
 
 PoolUse& LedgerState::UseOf(uint64_t pool, absl::string_view feature) {
   auto [entry, first] = uses_.try_emplace(pool);
-  if (first) {
-    entry->second.pool = pool;
-    entry->second.feature = std::string(feature);
-  }
+  if (first) entry->second.pool = pool;
+  if (entry->second.feature.empty()) entry->second.feature = std::string(feature);
   return entry->second;
 }
 
@@ -273,6 +279,7 @@ void LedgerState::Index(Checkout& checkout) {
   use.handles.insert(checkout.handle);
   if (checkout.extra == nullptr && use.reservations.empty()) {
     use.used += checkout.count;
+    CountLimits(checkout, checkout.count, /*add=*/true);
   } else {
     IndexExtra(checkout);
   }
@@ -287,6 +294,7 @@ void LedgerState::Unindex(Checkout& checkout) {
   use.handles.erase(checkout.handle);
   if (checkout.extra == nullptr) {
     use.used -= checkout.count;
+    CountLimits(checkout, checkout.count, /*add=*/false);
   } else {
     UnindexExtra(checkout);
   }
@@ -309,6 +317,7 @@ void LedgerState::IndexExtra(Checkout& checkout) {
   }
   if (key.empty()) {
     use.used += checkout.count;
+    CountLimits(checkout, checkout.count, /*add=*/true);
   } else {
     JoinGroup(checkout, key);
   }
@@ -316,14 +325,16 @@ void LedgerState::IndexExtra(Checkout& checkout) {
   if (checkout.lingers()) {
     use.lingers[SeatKeyOf(IdentityOf(checkout), UserOf(checkout))].insert(checkout.handle);
   }
-  if (checkout.extra->suite_of != 0) LinkSuite(checkout, checkout.handle);
+  if (checkout.extra->suite_of != 0) LinkSuite(checkout, /*add=*/true);
   IndexDues(checkout, /*add=*/true);
 }
 
 void LedgerState::UnindexExtra(Checkout& checkout) {
   PoolUse& use = *checkout.use;
+  if (checkout.extra->suite_of != 0) LinkSuite(checkout, /*add=*/false);
   if (checkout.extra->group == nullptr) {
     use.used -= checkout.count;
+    CountLimits(checkout, checkout.count, /*add=*/false);
   } else {
     LeaveGroup(checkout);
   }
@@ -332,18 +343,27 @@ void LedgerState::UnindexExtra(Checkout& checkout) {
     its->second.erase(checkout.handle);
     if (its->second.empty()) use.lingers.erase(its);
   }
-  if (checkout.extra->suite_of != 0) LinkSuite(checkout, 0);
   IndexDues(checkout, /*add=*/false);
 }
 
-// The component knows the suite's license that goes with it.
-void LedgerState::LinkSuite(const Checkout& suite, uint64_t handle) {
+// The component knows the suite's license that goes with it, and the suite's pool which components
+// each of its users has out.
+void LedgerState::LinkSuite(const Checkout& suite, bool add) {
   auto component = checkouts_.find(suite.extra->suite_of);
-  if (component == checkouts_.end()) return;
-  if (component->second->extra == nullptr) {
-    component->second->extra = std::make_unique<CheckoutExtra>();
+  Check(component != checkouts_.end(), "a suite's license goes before its component");
+  Checkout& other = *component->second;
+  if (other.extra == nullptr) other.extra = std::make_unique<CheckoutExtra>();
+  other.extra->suite = add ? suite.handle : 0;
+  if (suite.extra->group == nullptr) return;
+  auto& users = suite.use->suite_users[other.use->pool];
+  const std::string& key = suite.extra->group->key;
+  if (add) {
+    users[key] += 1;
+    return;
   }
-  component->second->extra->suite = handle;
+  auto user = users.find(key);
+  if (--user->second == 0) users.erase(user);
+  if (users.empty()) suite.use->suite_users.erase(other.use->pool);
 }
 
 void LedgerState::JoinGroup(Checkout& checkout, const std::string& key) {
@@ -354,11 +374,13 @@ void LedgerState::JoinGroup(Checkout& checkout, const std::string& key) {
     changed_.Edited(CheckoutRowOf(*group.handles.begin()));  // the charges stand with another now
   }
   const uint64_t before = group.seats();
+  CountLimits(group, /*add=*/false);
   group.handles.insert(checkout.handle);
   group.counts[checkout.count] += 1;
   use.used += group.seats() - before;
+  CountLimits(group, /*add=*/true);
   checkout.extra->group = &group;
-  if (!loading_) ChargeReservations(checkout, group.seats() - before);
+  if (!loading_ && !use.reservations.empty()) Settle(use, group);
 }
 
 void LedgerState::LeaveGroup(Checkout& checkout) {
@@ -366,62 +388,191 @@ void LedgerState::LeaveGroup(Checkout& checkout) {
   Group& group = *checkout.extra->group;
   const uint64_t before = group.seats();
   const bool stood_first = *group.handles.begin() == checkout.handle;
+  CountLimits(group, /*add=*/false);
   group.handles.erase(checkout.handle);
   auto count = group.counts.find(checkout.count);
   if (--count->second == 0) group.counts.erase(count);
   use.used -= before - group.seats();
+  CountLimits(group, /*add=*/true);
   checkout.extra->group = nullptr;
-  const bool charged = !group.charges.empty();
-  ReleaseReservations(use, group);
   if (group.handles.empty()) {
+    if (!use.reservations.empty()) Unsettle(use, group);
     const std::string key = group.key;
     use.groups.erase(key);
-  } else if (charged && (stood_first || before != group.seats())) {
-    changed_.Edited(CheckoutRowOf(*group.handles.begin()));
+    return;
   }
+  if (stood_first && !group.charges.empty()) changed_.Edited(CheckoutRowOf(*group.handles.begin()));
+  if (!use.reservations.empty()) Settle(use, group);
 }
 
-// What the group has out more, because of `checkout`, is taken from the reservations that name it
-// first, in their order.
-void LedgerState::ChargeReservations(const Checkout& checkout, uint64_t seats) {
-  PoolUse& use = *checkout.use;
-  if (seats == 0 || use.reservations.empty()) return;
-  Group& group = *checkout.extra->group;
-  for (PoolReservation& reservation : use.reservations) {
-    const uint64_t unused = reservation.count - std::min(reservation.used, reservation.count);
-    const uint64_t taken = std::min(unused, seats);
-    if (taken == 0 || !Named(reservation, checkout)) continue;
-    reservation.used += taken;
-    group.charges[reservation.id] += taken;
-    seats -= taken;
-    changed_.Edited(CheckoutRowOf(*group.handles.begin()));
-  }
-}
-
-// What is out without being taken from a reservation comes free first; then the last reservation's.
-void LedgerState::ReleaseReservations(PoolUse& use, Group& group) {
+// A group counts for those whom its first member is: for the reservations that name that one, it
+// takes what they have unused, in their order. What it does not need any more others take that they
+// name. So as much as can be of what is set aside for someone is what they have out.
+void LedgerState::Settle(PoolUse& use, Group& group) {
+  const Checkout& first = *checkouts_.find(*group.handles.begin())->second;
+  const Who who = WhoOf(first);
+  const Subjects subjects = SubjectsOf(use, who);
+  const std::map<uint64_t, uint64_t> before(group.charges.begin(), group.charges.end());
   uint64_t charged = 0;
-  for (const auto& [id, count] : group.charges) charged += count;
-  while (charged > group.seats()) {
-    auto last = std::prev(group.charges.end());
-    const uint64_t given = std::min(last->second, charged - group.seats());
-    for (PoolReservation& reservation : use.reservations) {
-      if (reservation.id == last->first) reservation.used -= given;
+  std::vector<PoolReservation*> named;
+  for (PoolReservation& reservation : use.reservations) {
+    auto charge = group.charges.find(reservation.id);
+    if (IsFor(use, reservation, who, subjects)) {
+      named.push_back(&reservation);
+      if (charge != group.charges.end()) charged += charge->second;
+    } else if (charge != group.charges.end()) {
+      reservation.used -= charge->second;
+      group.charges.erase(charge);
     }
+  }
+  for (auto it = named.rbegin(); it != named.rend() && charged > group.seats(); ++it) {
+    uint64_t& charge = group.charges[(*it)->id];
+    const uint64_t given = std::min(charge, charged - group.seats());
+    (*it)->used -= given;
+    charge -= given;
     charged -= given;
-    last->second -= given;
-    if (last->second == 0) group.charges.erase(last);
+  }
+  for (PoolReservation* reservation : named) {
+    const uint64_t taken =
+        std::min(reservation->count - reservation->used, group.seats() - charged);
+    reservation->used += taken;
+    group.charges[reservation->id] += taken;
+    charged += taken;
+  }
+  for (auto charge = group.charges.begin(); charge != group.charges.end();) {
+    charge = charge->second == 0 ? group.charges.erase(charge) : std::next(charge);
+  }
+  for (PoolReservation& reservation : use.reservations) reservation.open.erase(group.key);
+  if (charged < group.seats()) {
+    for (PoolReservation* reservation : named) reservation->open.insert(group.key);
+  }
+  if (!std::equal(before.begin(), before.end(), group.charges.begin(), group.charges.end())) {
+    changed_.Edited(CheckoutRowOf(*group.handles.begin()));
+    PassOn(use);
   }
 }
 
-bool LedgerState::Named(const PoolReservation& reservation, const Checkout& checkout) const {
-  return IsNamed(reservation.type, reservation.name, IdentityOf(checkout), UserOf(checkout));
+// The group is gone.
+void LedgerState::Unsettle(PoolUse& use, const Group& group) {
+  for (PoolReservation& reservation : use.reservations) {
+    reservation.open.erase(group.key);
+    auto charge = group.charges.find(reservation.id);
+    if (charge != group.charges.end()) reservation.used -= charge->second;
+  }
+  PassOn(use);
+}
+
+// What reservations have unused goes to those they name and who have out more than they take.
+void LedgerState::PassOn(PoolUse& use) {
+  for (PoolReservation& reservation : use.reservations) {
+    while (reservation.used < reservation.count && !reservation.open.empty()) {
+      Group& group = use.groups.find(*reservation.open.begin())->second;
+      uint64_t charged = 0;
+      for (const auto& [id, count] : group.charges) charged += count;
+      const uint64_t taken =
+          std::min(reservation.count - reservation.used, group.seats() - charged);
+      reservation.used += taken;
+      group.charges[reservation.id] += taken;
+      changed_.Edited(CheckoutRowOf(*group.handles.begin()));
+      if (charged + taken < group.seats()) continue;
+      for (PoolReservation& each : use.reservations) each.open.erase(group.key);
+    }
+  }
+}
+
+// Who has out more than is taken from reservations, after the rows were read.
+void LedgerState::ReopenReservations() {
+  for (auto& [pool, use] : uses_) {
+    if (use.reservations.empty()) continue;
+    for (const auto& [key, group] : use.groups) {
+      uint64_t charged = 0;
+      for (const auto& [id, count] : group.charges) charged += count;
+      if (charged >= group.seats()) continue;
+      const Who who = WhoOf(*FindCheckout(*group.handles.begin()));
+      const Subjects subjects = SubjectsOf(use, who);
+      for (PoolReservation& reservation : use.reservations) {
+        if (IsFor(use, reservation, who, subjects)) reservation.open.insert(key);
+      }
+    }
+  }
+}
+
+// --- What MAX counts ---
+
+void LedgerState::CountLimits(const Checkout& checkout, uint64_t count, bool add) {
+  const Policy& policy = catalog_.policy();
+  if (policy.settings().empty()) return;
+  const Pool* pool = catalog_.FindPool(checkout.use->pool);
+  if (pool == nullptr || !policy.HasLimits(*pool)) return;
+  const Who who = WhoOf(checkout);
+  for (const MaxLimit& limit : policy.LimitsOf(*pool, who, policy.SubjectsOf(*pool, who))) {
+    uint64_t& used = limits_used_[limit.key];
+    used = add ? used + count : used - count;
+    if (used == 0) limits_used_.erase(limit.key);
+  }
+}
+
+// What a group shares counts once, for the one who has had it longest. A checkout that comes is
+// filed after its group, so the first may be just about to be.
+void LedgerState::CountLimits(const Group& group, bool add) {
+  if (group.handles.empty() || catalog_.policy().settings().empty()) return;
+  CountLimits(*checkouts_.find(*group.handles.begin())->second, group.seats(), add);
+}
+
+void LedgerState::RecountLimits() {
+  limits_used_.clear();
+  if (catalog_.policy().settings().empty()) return;
+  for (const auto& [handle, checkout] : checkouts_) {
+    const Group* group = checkout->extra == nullptr ? nullptr : checkout->extra->group;
+    if (group == nullptr) {
+      CountLimits(*checkout, checkout->count, /*add=*/true);
+    } else if (*group->handles.begin() == handle) {
+      CountLimits(*group, /*add=*/true);
+    }
+  }
+}
+
+uint64_t LedgerState::UsedOfLimit(const MaxLimit::Key& key) const {
+  auto used = limits_used_.find(key);
+  return used == limits_used_.end() ? 0 : used->second;
+}
+
+// --- Reservations ---
+
+Subjects LedgerState::SubjectsOf(const PoolUse& use, const Who& who) const {
+  const Pool* pool = catalog_.FindPool(use.pool);
+  return pool == nullptr ? Subjects() : catalog_.policy().SubjectsOf(*pool, who);
+}
+
+bool LedgerState::IsFor(const PoolUse& use, const PoolReservation& reservation, const Who& who,
+                        const Subjects& subjects) const {
+  if (reservation.id >= kFileReservation) {
+    return std::binary_search(subjects.begin(), subjects.end(), reservation.subject);
+  }
+  if (IsNamed(reservation.type, reservation.name, who)) return true;
+  const std::optional<SubjectType> type = FindSubjectType(reservation.type);
+  const Pool* pool = catalog_.FindPool(use.pool);
+  return type && pool != nullptr &&
+         catalog_.policy().Names(pool->vendor, *type, reservation.name, who);
 }
 
 bool LedgerState::NamedInReservation(const Checkout& checkout) const {
-  const auto& reservations = checkout.use->reservations;
-  return std::any_of(reservations.begin(), reservations.end(),
-                     [&](const PoolReservation& each) { return Named(each, checkout); });
+  const PoolUse& use = *checkout.use;
+  const Who who = WhoOf(checkout);
+  const Subjects subjects = SubjectsOf(use, who);
+  return std::any_of(use.reservations.begin(), use.reservations.end(),
+                     [&](const PoolReservation& each) { return IsFor(use, each, who, subjects); });
+}
+
+uint64_t LedgerState::LingeringOf(const PoolUse& use, const std::string& seat) const {
+  auto its = use.lingers.find(seat);
+  if (its == use.lingers.end()) return 0;
+  uint64_t count = 0;
+  for (uint64_t handle : its->second) {
+    const Checkout& checkout = *FindCheckout(handle);
+    if (checkout.extra->dup_mask.empty() && checkout.extra->suite_of == 0) count += checkout.count;
+  }
+  return count;
 }
 
 void LedgerState::RebuildReservations(std::optional<uint64_t> only) {
@@ -451,10 +602,22 @@ void LedgerState::RebuildReservations(std::optional<uint64_t> only) {
 
 std::map<uint64_t, std::vector<PoolReservation>> LedgerState::ReservationLists() const {
   std::map<uint64_t, std::vector<PoolReservation>> lists;
+  for (const auto& [pool, reservations] : catalog_.policy().ReservationsOn(today())) {
+    std::vector<PoolReservation>& list = lists[pool];
+    for (const Reservation& each : reservations) {
+      list.push_back({.id = kFileReservation + list.size(),
+                      .count = each.count,
+                      .type = std::string(SubjectTypeName(each.type)),
+                      .name = each.name,
+                      .subject = each.subject});
+    }
+  }
   for (const auto& [id, row] : reservations_) {
     if (catalog_.FindPool(row.pool()) == nullptr) continue;  // asleep until its pool comes back
-    lists[row.pool()].push_back(
-        {id, row.reserve().count(), 0, row.reserve().type(), row.reserve().name()});
+    lists[row.pool()].push_back({.id = id,
+                                 .count = row.reserve().count(),
+                                 .type = row.reserve().type(),
+                                 .name = row.reserve().name()});
   }
   return lists;
 }

@@ -76,6 +76,19 @@ class LedgerState {
   v1::Waiting WaitingOf(const Waiter& waiter) const;
   // 1: the next, in the longest of its queues.
   uint64_t PositionOf(const Waiter& waiter) const;
+  // The same of one that came last.
+  uint64_t LastPositionOf(const Waiter& waiter) const;
+
+  // Whom the reservation is for; `subjects` are SubjectsOf(use, who).
+  bool IsFor(const PoolUse& use, const PoolReservation& reservation, const Who& who,
+             const Subjects& subjects) const;
+  Subjects SubjectsOf(const PoolUse& use, const Who& who) const;
+  // How many licenses linger in the pool for `seat` (SeatKeyOf), of those that share with none.
+  uint64_t LingeringOf(const PoolUse& use, const std::string& seat) const;
+  // How many licenses count against this MAX.
+  uint64_t UsedOfLimit(const MaxLimit::Key& key) const;
+  // The options file's reservations, as they stand today; call when the day has changed.
+  void RefreshReservations() { RebuildReservations(std::nullopt); }
 
   // Takes the license set and counts it. Checkouts stay as they are.
   void Install(const v1::InstallLicenses& set);
@@ -155,13 +168,17 @@ class LedgerState {
   void Unindex(Checkout& checkout);
   void IndexExtra(Checkout& checkout);
   void UnindexExtra(Checkout& checkout);
-  void LinkSuite(const Checkout& suite, uint64_t handle);
+  void LinkSuite(const Checkout& suite, bool add);
   void JoinGroup(Checkout& checkout, const std::string& key);
   void LeaveGroup(Checkout& checkout);
-  void ChargeReservations(const Checkout& checkout, uint64_t seats);
-  void ReleaseReservations(PoolUse& use, Group& group);
-  bool Named(const PoolReservation& reservation, const Checkout& checkout) const;
+  void Settle(PoolUse& use, Group& group);
+  void Unsettle(PoolUse& use, const Group& group);
+  void PassOn(PoolUse& use);
+  void ReopenReservations();
   bool NamedInReservation(const Checkout& checkout) const;
+  void CountLimits(const Checkout& checkout, uint64_t count, bool add);
+  void CountLimits(const Group& group, bool add);
+  void RecountLimits();
   // Of one pool, or of all, and what is taken from them.
   void RebuildReservations(std::optional<uint64_t> pool);
   std::map<uint64_t, std::vector<PoolReservation>> ReservationLists() const;
@@ -194,6 +211,7 @@ class LedgerState {
   absl::btree_set<Due> due_;
   absl::btree_set<Due> due_by_date_;
   absl::btree_set<uint64_t> freed_;
+  std::map<MaxLimit::Key, uint64_t> limits_used_;
   ChangedRows changed_;
   bool loading_ = false;              // a row is being read: what it says stands, nothing is noted
   bool reservations_listed_ = false;  // since the rows are being read

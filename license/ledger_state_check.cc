@@ -66,6 +66,10 @@ absl::Status CheckReservations(const PoolUse& use) {
       return Differs("pool ", use.pool, ": reservation ", reservation.id, " has ", reservation.used,
                      " taken, of ", reservation.count, ", and ", taken[reservation.id], " counted");
     }
+    if (reservation.used < reservation.count && !reservation.open.empty()) {
+      return Differs("pool ", use.pool, ": reservation ", reservation.id,
+                     " is unused while those it names have others out");
+    }
     taken.erase(reservation.id);
   }
   for (const auto& [id, count] : taken) {

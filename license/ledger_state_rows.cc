@@ -305,6 +305,9 @@ absl::Status LedgerState::LoadCheckout(const RowKey& row, absl::string_view valu
   if (holding.handle() >= head_.next_handle()) return Bad("its handle was never given out");
   if (holding.count() == 0) return Bad("holds nothing");
   if (FindCheckout(row.number) != nullptr) return Bad("stands twice");
+  if (read.suite_of() != 0 && FindCheckout(read.suite_of()) == nullptr) {
+    return Bad("is a suite's license, and its component is missing");
+  }
   const PoolUse* known = FindUse(holding.pool());
   if (known != nullptr && known->feature != holding.feature()) {
     return Bad("its pool has another feature");
@@ -374,6 +377,7 @@ absl::Status LedgerState::LoadWaiting(const RowKey& row, absl::string_view value
 
 absl::Status LedgerState::Loaded(LogPosition applied) {
   LoadedReservations();
+  ReopenReservations();
   const LogPosition head{head_.applied_index(), head_.applied_term()};
   if (head != applied) {
     return Bad(absl::StrCat("ledger row \"H\" stands at index ", head.index, " term ", head.term,

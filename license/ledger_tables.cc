@@ -40,6 +40,18 @@ v1::Holding HoldingOf(const Checkout& checkout) {
   return holding;
 }
 
+Who WhoOf(const v1::Identity& identity, absl::string_view on_behalf) {
+  return {.user = on_behalf.empty() ? absl::string_view(identity.user()) : on_behalf,
+          .host = identity.host(),
+          .display = identity.display(),
+          .address = identity.peer_address(),
+          .project = identity.project()};
+}
+
+Who WhoOf(const Checkout& checkout) {
+  return WhoOf(IdentityOf(checkout), UserOf(checkout));
+}
+
 std::string GroupKeyOf(const Checkout& checkout) {
   if (checkout.extra == nullptr || checkout.extra->dup_mask.empty()) return "";
   return GroupKeyOf(checkout.extra->dup_mask, IdentityOf(checkout), UserOf(checkout),

@@ -14,6 +14,7 @@
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
 #include "absl/strings/string_view.h"
+#include "license/policy.h"
 #include "triad/v1/command.pb.h"
 #include "triad/v1/ledger.pb.h"
 
@@ -42,6 +43,9 @@ struct PoolReservation {
   uint64_t used = 0;
   std::string type;  // USER, HOST, ...
   std::string name;
+  uint32_t subject = 0;  // of the options file: see Policy
+  // Groups for whom it is that have out more than they take from reservations.
+  absl::btree_set<std::string> open;
 };
 inline constexpr uint64_t kFileReservation = uint64_t{1} << 62;
 
@@ -55,6 +59,8 @@ struct PoolUse {
   std::map<std::string, Group, std::less<>> groups;  // by key; checkouts point at them
   // Lingering: user, host and display -> handles.
   absl::btree_map<std::string, absl::btree_set<uint64_t>> lingers;
+  // Of a suite's own pool: a component's pool -> the groups that have it out -> how often.
+  std::map<uint64_t, std::map<std::string, uint32_t, std::less<>>> suite_users;
   absl::btree_set<uint64_t> queue;  // tickets of those who wait for it
   std::vector<PoolReservation> reservations;
   std::unique_ptr<v1::ViolationRow> violation;  // nullptr: none
@@ -138,6 +144,10 @@ std::string GroupKeyOf(absl::string_view mask, const v1::Identity& identity, abs
 std::string GroupKeyOf(const Checkout& checkout);
 // User, host and display: who may take lingering licenses up again.
 std::string SeatKeyOf(const v1::Identity& identity, absl::string_view user);
+
+// As the options files are asked; it points into the checkout.
+Who WhoOf(const Checkout& checkout);
+Who WhoOf(const v1::Identity& identity, absl::string_view on_behalf);
 
 // A checkout in the queue.
 struct Waiter {

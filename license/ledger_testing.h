@@ -41,6 +41,16 @@ inline v1::InstallLicenses SetOf(absl::string_view lines, uint64_t replaces) {
   return set;
 }
 
+// With an options file of acme's.
+inline v1::InstallLicenses SetOf(absl::string_view lines, absl::string_view options,
+                                 uint64_t replaces) {
+  v1::InstallLicenses set = SetOf(lines, replaces);
+  v1::InstallLicenses::File& file = *set.add_option_files();
+  file.set_name("acme");
+  file.set_content(std::string(options));
+  return set;
+}
+
 // 16 bytes that begin with the name.
 inline std::string SessionNamed(absl::string_view name) {
   std::string id(name);
@@ -100,6 +110,49 @@ inline v1::Command CheckinOf(absl::string_view name, uint64_t seq, uint64_t hand
   request.set_seq(seq);
   request.set_acked(acked);
   request.mutable_checkin()->set_handle(handle);
+  return command;
+}
+
+// A session of another user at another machine.
+inline v1::Command OpenAs(absl::string_view name, absl::string_view user, absl::string_view host,
+                          absl::string_view display = ":0") {
+  v1::Command command = OpenOf(name);
+  v1::Identity& identity = *command.mutable_open()->mutable_identity();
+  identity.set_user(std::string(user));
+  identity.set_host(std::string(host));
+  identity.set_display(std::string(display));
+  return command;
+}
+
+inline v1::Command CloseOf(absl::string_view name) {
+  v1::Command command;
+  command.mutable_close()->set_session(SessionNamed(name));
+  return command;
+}
+
+inline v1::Command TimePassesNow() {
+  v1::Command command;
+  command.mutable_time_passes();
+  return command;
+}
+
+inline v1::Command ReserveOf(absl::string_view feature, uint64_t count, absl::string_view type,
+                             absl::string_view name, uint64_t for_ms = 0) {
+  v1::Command command;
+  command.mutable_admin()->set_who("root");
+  v1::Reserve& reserve = *command.mutable_admin()->mutable_reserve();
+  reserve.set_feature(std::string(feature));
+  reserve.set_count(count);
+  reserve.set_type(std::string(type));
+  reserve.set_name(std::string(name));
+  reserve.set_for_ms(for_ms);
+  return command;
+}
+
+inline v1::Command UnreserveOf(uint64_t id) {
+  v1::Command command;
+  command.mutable_admin()->set_who("root");
+  command.mutable_admin()->mutable_unreserve()->set_id(id);
   return command;
 }
 
