@@ -140,7 +140,7 @@ bool License::usable() const {
 }
 
 bool License::borrowed() const {
-  return slot_ != nullptr && slot_->borrowed;
+  return slot_ != nullptr && slot_->site == nullptr;
 }
 
 // --- Client ---

@@ -13,48 +13,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "client/limits.h"
 #include "client/machine.h"
-#include "license/limits.h"
 
 namespace triad::client {
 namespace {
 
 constexpr int kUsageCode = -42;
-
-Status Usage(const std::string& feature, const std::string& message) {
-  Status status;
-  status.kind = ErrorKind::kUsage;
-  status.code = kUsageCode;
-  status.feature = feature;
-  status.message = message;
-  return status;
-}
-
-Status Closed() {
-  return Usage("", "the client is closed");
-}
-
-// What no server needs to be asked about. Counts and versions are the server's to judge.
-Status CheckRequests(const std::vector<CheckoutRequest>& requests) {
-  if (requests.empty()) return Usage("", "a checkout without a feature");
-  if (requests.size() > license::kItemsPerCheckoutMax) {
-    return Usage(requests[0].feature, absl::StrCat("more than ", license::kItemsPerCheckoutMax,
-                                                   " features in one checkout"));
-  }
-  for (const CheckoutRequest& request : requests) {
-    if (request.feature.empty()) return Usage("", "a checkout without a feature's name");
-    if (request.feature.size() > license::kNameBytesMax ||
-        request.version.size() > license::kNameBytesMax) {
-      return Usage(request.feature.substr(0, 40),
-                   absl::StrCat("a name longer than ", license::kNameBytesMax, " bytes"));
-    }
-    if (request.count == 0 && request.mode != CountMode::kAll) {
-      return Usage(request.feature, "a count of 0: ask for at least 1");
-    }
-  }
-  return Status();
-}
 
 int NoteLevel() {
   for (const char* name : {"TRIAD_DIAGNOSTICS", "FLEXLM_DIAGNOSTICS"}) {
@@ -65,20 +31,39 @@ int NoteLevel() {
   return 0;
 }
 
-std::string Addresses(const Cluster& cluster) {
-  return absl::StrJoin(cluster.servers, ",", [](std::string* out, const Address& address) {
-    absl::StrAppend(out, FormatAddress(address));
-  });
+license::VendorKeys KeysOf(const ClientOptions& options) {
+  license::VendorKeys keys;
+  for (const VendorKey& key : options.vendor_keys) keys.emplace(key.vendor, key.public_key);
+  return keys;
 }
 
 // The process that used the library first; 0: none has.
 std::atomic<pid_t> first_user{0};
+// License::id, of all clients of this process.
+std::atomic<LicenseId> next_license{1};
+
+LicenseId NextLicense() {
+  return next_license++;
+}
 
 }  // namespace
 
+Status UsageError(const std::string& feature, const std::string& message) {
+  Status status;
+  status.kind = ErrorKind::kUsage;
+  status.code = kUsageCode;
+  status.feature = feature;
+  status.message = message;
+  return status;
+}
+
+Status ClientClosed() {
+  return UsageError("", "the client is closed");
+}
+
 Status Forked() {
-  return Usage("",
-               "this process is a child of the one that opened the client: fork first, or exec");
+  return UsageError(
+      "", "this process is a child of the one that opened the client: fork first, or exec");
 }
 
 bool ForkedSinceFirstUse() {
@@ -105,7 +90,13 @@ Status Await(const std::function<void(const DoneCallback&)>& start) {
 
 LicenseView LicenseSlot::Get() const {
   absl::MutexLock lock(&mutex_);
-  return view_;
+  LicenseView view = view_;
+  const bool over = use_ != nullptr && WallMs() >= use_->record().license.until_ms;
+  if (over) {
+    view.state = LicenseState::kReturned;
+    view.usable = false;
+  }
+  return view;
 }
 
 void LicenseSlot::Set(const LicenseView& view) {
@@ -120,12 +111,23 @@ bool LicenseSlot::TakeReturn() {
   return true;
 }
 
+void LicenseSlot::EndUse() {
+  absl::MutexLock lock(&mutex_);
+  use_.reset();
+  view_.state = LicenseState::kReturned;
+  view_.usable = false;
+}
+
 // --- the machine ---
 
 int64_t ClientState::SystemClock::NowMs() {
   timespec now = {};
   clock_gettime(CLOCK_BOOTTIME, &now);
   return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+}
+
+int64_t ClientState::SystemClock::WallMs() {
+  return client::WallMs();
 }
 
 uint32_t ClientState::SystemRandom::Below(uint32_t bound) {
@@ -140,12 +142,13 @@ std::string ClientState::SystemRandom::Bytes(size_t size) {
   return bytes;
 }
 
-// --- opening and closing ---
+// --- opening ---
 
 ClientState::ClientState(const ClientOptions& options)
     : options_(options),
       note_level_(NoteLevel()),
-      dispatcher_(std::make_shared<Dispatcher>(kEventsMax)) {
+      dispatcher_(std::make_shared<Dispatcher>(kEventsMax)),
+      borrow_store_(options.borrow_directory, ThisBorrower(options), KeysOf(options)) {
 }
 
 ClientState::~ClientState() {
@@ -157,42 +160,7 @@ bool ClientState::Insecure() const {
   return options_.insecure || (value != nullptr && absl::string_view(value) == "1");
 }
 
-Status ClientState::Open() {
-  const Clusters found = FindClusters(options_.license_path, options_.vendor, RealMachine());
-  for (const std::string& problem : found.problems) OnNote(1, problem);
-  Status status;
-  if (found.clusters.empty()) {
-    status.kind = ErrorKind::kSearchPath;
-    status.code = -1;
-    status.message = absl::StrCat("no license server found: ", absl::StrJoin(found.problems, "; "));
-    return status;
-  }
-  const int64_t deadline_ms = clock_.NowMs() + options_.request_timeout_ms;
-  std::vector<std::string> tried;
-  for (size_t i = 0; i < found.clusters.size(); ++i) {
-    const Cluster& cluster = found.clusters[i];
-    Session::Patience patience;
-    patience.timeout_ms = std::max<int64_t>(deadline_ms - clock_.NowMs(), 0);
-    if (i + 1 < found.clusters.size()) {  // another may serve: do not wait long for this one
-      patience.timeout_ms = std::min(patience.timeout_ms, kNextClusterMs);
-      patience.no_quorum_ms = patience.unreachable_ms = 0;
-    }
-    OnNote(2, absl::StrCat("trying ", Addresses(cluster), " from ", cluster.source));
-    Status tried_status = OpenCluster(cluster, patience);
-    if (tried_status.ok()) return tried_status;
-    tried.push_back(tried_status.message);
-    OnNote(1, tried_status.ToString());
-    // The one that answered, if there is one, has the most to say.
-    if (status.ok() || status.kind == ErrorKind::kUnreachable) status = tried_status;
-  }
-  if (tried.size() > 1) {
-    status.message =
-        absl::StrCat("no license server in the search path serves: ", absl::StrJoin(tried, " | "));
-  }
-  return status;
-}
-
-Status ClientState::OpenCluster(const Cluster& cluster, const Session::Patience& patience) {
+std::optional<Status> ClientState::RefusePlaintext(const Cluster& cluster) const {
   for (const Address& address : cluster.servers) {
     if (IsLoopback(address) || Insecure()) continue;
     Status status;
@@ -202,123 +170,269 @@ Status ClientState::OpenCluster(const Cluster& cluster, const Session::Patience&
                                   "insecure (TRIAD_INSECURE=1) if that is meant");
     return status;
   }
-  Session::Config config;
-  for (const Address& address : cluster.servers) config.servers.push_back(FormatAddress(address));
-  config.identity = MakeIdentity(options_);
-  for (const VendorKey& key : options_.vendor_keys) {
-    config.vendor_keys.emplace(key.vendor, key.public_key);
+  return std::nullopt;
+}
+
+void ClientState::MakeSites(const std::vector<Cluster>& clusters, Status* refused) {
+  for (const Cluster& cluster : clusters) {
+    if (const std::optional<Status> insecure = RefusePlaintext(cluster)) {
+      OnNote(1, insecure->ToString());
+      *refused = *insecure;
+      continue;
+    }
+    Session::Config config;
+    for (const Address& address : cluster.servers) config.servers.push_back(FormatAddress(address));
+    config.identity = MakeIdentity(options_);
+    config.vendor_keys = KeysOf(options_);
+    config.unconfirmed = options_.unconfirmed;
+    config.unconfirmed_grace_ms = options_.unconfirmed_grace_ms;
+    config.next_license = NextLicense;
+    sites_.push_back(std::make_unique<Site>(cluster, std::move(config), &clock_, &random_, this));
   }
-  config.unconfirmed = options_.unconfirmed;
-  config.unconfirmed_grace_ms = options_.unconfirmed_grace_ms;
-  transport_ = std::make_unique<GrpcTransport>(cluster.servers, &clock_);
-  session_ = std::make_unique<Session>(std::move(config),
-                                       Environment{transport_.get(), &clock_, &random_, this});
-  transport_->Start(session_.get());
-  Status status;
-  absl::Notification opened;
-  transport_->Post([&] {
-    session_->Start(patience, [&](const Status& result) {
-      status = result;
-      opened.Notify();
+}
+
+// All at once: what does not serve costs no time of its own.
+void ClientState::StartSites(int64_t deadline_ms) {
+  {
+    absl::MutexLock lock(&mutex_);
+    openings_.resize(sites_.size());
+  }
+  Session::Patience patience;
+  patience.timeout_ms = std::max<int64_t>(deadline_ms - clock_.NowMs(), 0);
+  if (sites_.size() > 1) {
+    patience.unreachable_ms = 0;
+    patience.others = true;
+  }
+  for (size_t i = 0; i < sites_.size(); ++i) {
+    OnNote(2,
+           absl::StrCat("trying ", sites_[i]->Addresses(), " from ", sites_[i]->cluster().source));
+    sites_[i]->Start(patience, [this, i](const Status& status) {
+      if (!status.ok()) OnNote(1, status.ToString());
+      absl::MutexLock lock(&mutex_);
+      openings_[i].decided = true;
+      openings_[i].status = status;
     });
-  });
-  opened.WaitForNotification();
+  }
+}
+
+bool ClientState::OpenedEnough(bool patience_over) const {
+  bool all_before_decided = true;
+  bool all_decided = true;
+  for (const Opening& opening : openings_) {
+    const bool opened = opening.decided && opening.status.ok();
+    if (opened && (all_before_decided || patience_over)) return true;
+    all_before_decided = all_before_decided && opening.decided;
+    all_decided = all_decided && opening.decided;
+  }
+  return all_decided;
+}
+
+Status ClientState::Open() {
+  const Clusters found = FindClusters(options_.license_path, options_.vendor, RealMachine());
+  for (const std::string& problem : found.problems) OnNote(1, problem);
+  const bool borrowed = !Borrowed().empty();
+  Status status;
+  MakeSites(found.clusters, &status);
+  if (sites_.empty()) {
+    if (borrowed) return Status();
+    if (!status.ok()) return status;
+    status.kind = ErrorKind::kSearchPath;
+    status.code = -1;
+    status.message = absl::StrCat("no license server found: ", absl::StrJoin(found.problems, "; "));
+    return status;
+  }
+  const int64_t start_ms = clock_.NowMs();
+  StartSites(start_ms + options_.request_timeout_ms);
+  std::vector<Opening> openings;
+  {
+    absl::MutexLock lock(&mutex_);
+    auto at_once = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return OpenedEnough(false); };
+    auto late = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return OpenedEnough(true); };
+    const int64_t patience_ms = std::min<int64_t>(kNextClusterMs, options_.request_timeout_ms);
+    const bool done =
+        mutex_.AwaitWithTimeout(absl::Condition(&at_once), absl::Milliseconds(patience_ms));
+    // With something in hand that needs no server, nobody waits for one.
+    if (!done && !borrowed) mutex_.Await(absl::Condition(&late));
+    openings = openings_;
+  }
+  status = JudgeOpening(openings);
   if (status.ok()) return status;
-  transport_->Post([this] { session_->StartClose([](const Status&) {}); });
-  transport_->Stop();
-  transport_.reset();
-  session_.reset();
+  if (borrowed) {
+    OnNote(1, absl::StrCat("going on with what is borrowed: ", status.ToString()));
+    return Status();
+  }
   return status;
+}
+
+Status ClientState::JudgeOpening(const std::vector<Opening>& openings) {
+  Status worst;
+  std::vector<std::string> tried;
+  bool any = false;
+  for (size_t i = 0; i < openings.size(); ++i) {
+    if (openings[i].decided && openings[i].status.ok()) {
+      any = true;
+      continue;
+    }
+    if (!openings[i].decided) {
+      OnNote(1, absl::StrCat(sites_[i]->cluster().source, ": ", sites_[i]->Addresses(),
+                             ": no license server of ours answers there (yet)"));
+      continue;
+    }
+    tried.push_back(openings[i].status.message);
+    // The one that answered, if there is one, has the most to say.
+    if (worst.ok() || worst.kind == ErrorKind::kUnreachable) worst = openings[i].status;
+  }
+  if (any) return Status();
+  if (worst.ok()) {
+    worst.kind = ErrorKind::kUnreachable;
+    worst.code = -96;
+    worst.message = "license server is down or does not answer";
+  }
+  if (tried.size() > 1) {
+    worst.message =
+        absl::StrCat("no license server in the search path serves: ", absl::StrJoin(tried, " | "));
+  }
+  return worst;
+}
+
+// --- closing ---
+
+bool ClientState::closed() const {
+  absl::MutexLock lock(&mutex_);
+  return closed_;
 }
 
 Status ClientState::Close() {
   {
     absl::MutexLock lock(&mutex_);
-    if (closed_) return Closed();
+    if (closed_) return ClientClosed();
     closed_ = true;
   }
-  Status status;
-  if (transport_ != nullptr) {
-    absl::Notification closed;
-    const bool posted = transport_->Post([&] {
-      session_->StartClose([&](const Status& result) {
-        status = result;
-        closed.Notify();
-      });
-    });
-    if (posted) closed.WaitForNotification();
-    transport_->Stop();
+  struct Closing {
+    absl::Mutex mutex;
+    size_t left ABSL_GUARDED_BY(mutex) = 0;
+    Status status ABSL_GUARDED_BY(mutex);
+  };
+  auto closing = std::make_shared<Closing>();
+  {
+    absl::MutexLock lock(&closing->mutex);
+    closing->left = sites_.size();
   }
+  for (auto& site : sites_) {
+    site->Close([closing](const Status& status) {
+      absl::MutexLock lock(&closing->mutex);
+      --closing->left;
+      if (!status.ok()) closing->status = status;
+    });
+  }
+  Status status;
+  {
+    absl::MutexLock lock(&closing->mutex);
+    auto all = [&closing]()
+                   ABSL_EXCLUSIVE_LOCKS_REQUIRED(closing->mutex) { return closing->left == 0; };
+    closing->mutex.Await(absl::Condition(&all));
+    status = closing->status;
+  }
+  for (auto& site : sites_) site->Stop();
+  std::map<LicenseId, std::shared_ptr<LicenseSlot>> borrowed;
+  {
+    absl::MutexLock lock(&slots_mutex_);
+    borrowed.swap(slots_);  // the sites' own are returned already
+  }
+  for (auto& [id, slot] : borrowed) slot->EndUse();
   dispatcher_->Stop();
   return status;
 }
 
-// --- checkouts ---
+// --- licenses ---
 
-void ClientState::StartCheckout(const std::vector<CheckoutRequest>& requests,
-                                const LicensesCallback& done) {
-  Status wrong = CheckRequests(requests);
-  if (wrong.ok()) {
-    const bool posted = transport_->Post([this, requests, done] {
-      session_->StartCheckout(
-          requests, options_.request_timeout_ms,
-          [this, done](const Status& status, const std::vector<LicenseId>& ids) {
-            done(MakeResult(status, ids));
-          });
-    });
-    if (posted) return;
-    wrong = Closed();
-    wrong.feature = requests[0].feature;
+void ClientState::CheckIn(LicenseSlot& slot, const DoneCallback& done) {
+  if (slot.site == nullptr) {
+    slot.EndUse();
+    {
+      absl::MutexLock lock(&slots_mutex_);
+      slots_.erase(slot.id);
+    }
+    if (done) done(Status());
+    return;
   }
-  done(wrong);
+  const bool posted = slot.site->Post([this, done, site = slot.site, id = slot.id] {
+    site->session().StartCheckin(id, options_.request_timeout_ms, done);
+  });
+  if (!posted && done) done(ClientClosed());
 }
 
-// On the transport's thread. The slots are there: OnLicense comes before the call's end.
-Result<ClientState::Licenses> ClientState::MakeResult(const Status& status,
-                                                      const std::vector<LicenseId>& ids) {
-  if (!status.ok()) return status;
-  Licenses licenses;
-  std::shared_ptr<ClientState> self = weak_from_this().lock();
-  for (LicenseId id : ids) {
-    auto slot = slots_.find(id);
-    // Without a slot it was returned in the same moment, by the end of the session.
-    if (slot == slots_.end() || self == nullptr) return Closed();
-    licenses.push_back(License(self, slot->second));
+void ClientState::Resize(const LicenseSlot& slot, uint64_t count, CountMode mode,
+                         const DoneCallback& done) {
+  const LicenseView view = slot.Get();
+  if (count == 0 && mode != CountMode::kAll) {
+    return done(UsageError(view.feature, "a count of 0: check the license in"));
   }
-  return licenses;
+  if (slot.site == nullptr) {
+    return done(UsageError(view.feature, "a borrowed license cannot be resized"));
+  }
+  const bool posted = slot.site->Post([this, done, count, mode, site = slot.site, id = slot.id] {
+    site->session().StartResize(id, std::max<uint64_t>(count, 1), mode, options_.request_timeout_ms,
+                                done);
+  });
+  if (!posted) done(ClientClosed());
 }
 
-Result<ClientState::Licenses> ClientState::Checkout(const std::vector<CheckoutRequest>& requests,
-                                                    const CheckoutOptions&) {
-  struct Waiter {
+Status ClientState::SetIdle(const LicenseSlot& slot, bool idle) {
+  const LicenseView view = slot.Get();
+  if (view.state == LicenseState::kReturned) {
+    return UsageError(view.feature, "this license was returned before");
+  }
+  if (slot.site == nullptr) return Status();  // nobody reclaims it
+  const bool posted = slot.site->Post(
+      [site = slot.site, id = slot.id, idle] { (void)site->session().SetIdle(id, idle); });
+  return posted ? Status() : ClientClosed();
+}
+
+Status ClientState::SetIdleAll(bool idle) {
+  if (closed()) return ClientClosed();
+  for (auto& site : sites_) {
+    site->Post([site = site.get(), idle] { site->session().SetIdleAll(idle); });
+  }
+  return Status();
+}
+
+Status ClientState::CancelWaits() {
+  if (closed()) return ClientClosed();
+  for (auto& site : sites_) {
+    site->Post([site = site.get()] { site->session().CancelWaits(); });
+  }
+  return Status();
+}
+
+ClientStatus ClientState::GetStatus() {
+  ClientStatus status;
+  for (auto& site : sites_) {
+    ClusterStatus one;
     absl::Notification done;
-    std::optional<Result<Licenses>> result;
-  };
-  auto waiter = std::make_shared<Waiter>();
-  StartCheckout(requests, [waiter](Result<Licenses> result) {
-    waiter->result.emplace(std::move(result));
-    waiter->done.Notify();
-  });
-  waiter->done.WaitForNotification();
-  return std::move(*waiter->result);
+    const bool posted = site->Post([&] {
+      one = site->session().status();
+      done.Notify();
+    });
+    if (!posted) return ClientStatus();
+    done.WaitForNotification();
+    one.source = site->cluster().source;
+    status.clusters.push_back(std::move(one));
+  }
+  uint64_t licenses = 0;
+  const ClusterStatus* first = nullptr;
+  for (const ClusterStatus& one : status.clusters) {
+    licenses += one.licenses;
+    if (first == nullptr || (first->session.empty() && !one.session.empty())) first = &one;
+  }
+  if (first != nullptr) static_cast<ClusterStatus&>(status) = *first;
+  absl::MutexLock lock(&slots_mutex_);
+  for (const auto& [id, slot] : slots_) status.borrowed += slot->site == nullptr ? 1 : 0;
+  status.licenses = licenses + status.borrowed;
+  return status;
 }
 
-void ClientState::CheckoutAsync(const std::vector<CheckoutRequest>& requests,
-                                const CheckoutOptions&, Client::CheckoutsCallback done) {
-  // The callback runs, and dies, on the dispatcher's thread: it is the application's code. What
-  // other threads let go of after that is empty.
-  auto callback = std::make_shared<Client::CheckoutsCallback>(std::move(done));
-  StartCheckout(requests, [dispatcher = dispatcher_, callback](Result<Licenses> licenses) {
-    auto result = std::make_shared<Result<Licenses>>(std::move(licenses));
-    auto run = [result, callback] {
-      const Client::CheckoutsCallback once = std::exchange(*callback, nullptr);
-      Result<Licenses> taken = std::move(*result);
-      if (once != nullptr) once(std::move(taken));
-    };
-    // Only after Close is there no dispatcher; then this is the caller's own thread.
-    if (!dispatcher->PostCall(run)) run();
-  });
-}
+// --- what the sessions tell ---
 
 DoneCallback ClientState::OnDispatcher(DoneCallback done) {
   auto callback = std::make_shared<DoneCallback>(std::move(done));
@@ -331,63 +445,16 @@ DoneCallback ClientState::OnDispatcher(DoneCallback done) {
   };
 }
 
-void ClientState::CheckIn(const LicenseSlot& slot, const DoneCallback& done) {
-  const bool posted = transport_->Post([this, done, id = slot.id] {
-    session_->StartCheckin(id, options_.request_timeout_ms, done);
-  });
-  if (!posted && done) done(Closed());
-}
-
-void ClientState::Resize(const LicenseSlot& slot, uint64_t, CountMode, const DoneCallback& done) {
-  done(Usage(slot.Get().feature, "not carried out yet"));
-}
-
-Status ClientState::SetIdle(const LicenseSlot& slot, bool) {
-  return Usage(slot.Get().feature, "not carried out yet");
-}
-
-Status ClientState::SetIdleAll(bool) {
-  return Usage("", "not carried out yet");
-}
-
-Status ClientState::CancelWaits() {
-  return Status();
-}
-
-Result<BorrowedLicense> ClientState::Borrow(const CheckoutRequest& request, int64_t) {
-  return Usage(request.feature, "not carried out yet");
-}
-
-Status ClientState::ReturnBorrowed(const BorrowedLicense& borrowed) {
-  return Usage(borrowed.feature, "not carried out yet");
-}
-
-std::vector<BorrowedLicense> ClientState::Borrowed() {
-  return {};
-}
-
-ClientStatus ClientState::GetStatus() {
-  ClientStatus status;
-  absl::Notification done;
-  const bool posted = transport_->Post([&] {
-    static_cast<ClusterStatus&>(status) = session_->status();
-    done.Notify();
-  });
-  if (posted) done.WaitForNotification();
-  return status;
-}
-
-// --- what the session tells ---
-
-void ClientState::OnEvent(const Event& event) {
+void ClientState::OnEvent(Site*, const Event& event) {
   if (!options_.on_event) return;
   // By reference to the options: the dispatcher may outlive this object, the callback must not.
   dispatcher_->PostEvent([callback = options_.on_event, event] { callback(event); });
 }
 
-void ClientState::OnLicense(LicenseId id, const LicenseView& view) {
+void ClientState::OnLicense(Site* site, LicenseId id, const LicenseView& view) {
+  absl::MutexLock lock(&slots_mutex_);
   std::shared_ptr<LicenseSlot>& slot = slots_[id];
-  if (slot == nullptr) slot = std::make_shared<LicenseSlot>(id);
+  if (slot == nullptr) slot = std::make_shared<LicenseSlot>(id, site);
   slot->Set(view);
   if (view.state == LicenseState::kReturned) slots_.erase(id);
 }

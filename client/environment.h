@@ -35,6 +35,8 @@ class Clock {
   virtual ~Clock() = default;
   // Milliseconds of a clock that never steps and goes on during suspend (CLOCK_BOOTTIME).
   virtual int64_t NowMs() = 0;
+  // Milliseconds since 1970 UTC, as this machine believes; only said to the servers. 0: not known.
+  virtual int64_t WallMs() { return 0; }
 };
 
 class Random {

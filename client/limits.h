@@ -55,6 +55,9 @@ inline constexpr int64_t kAvoidMs = 10'000;
 // The same for a failed server's connection: jittered, doubling.
 inline constexpr int64_t kReconnectMsMin = 50;
 inline constexpr int64_t kReconnectMsMax = 1000;
+// The same for an entry of the search path that never was a license server of ours, while others
+// are.
+inline constexpr int64_t kStrangerReconnectMsMax = 30'000;
 // A cluster that has not opened a session after this long is passed over if the search path names
 // another; dead hosts in a search path cost no more (issue 5).
 inline constexpr int64_t kNextClusterMs = 1000;
@@ -63,6 +66,14 @@ inline constexpr int64_t kCloseMs = 1000;
 // Asking again for lost licenses: jittered, doubling. Short at first, for a restarted cluster.
 inline constexpr int64_t kRegrantMsMin = 200;
 inline constexpr int64_t kRegrantMsMax = 10'000;
+// What was taken from a session alone (lmremove) is asked for again after this: others, and those
+// in the queue, come first.
+inline constexpr int64_t kTakenMs = 10'000;
+// A clock that stands this far before the moment of the borrow was set back: as FlexNet's -88, a
+// day for time zones and batteries.
+inline constexpr int64_t kBorrowClockBackMsMax = 24 * 3'600'000;
+// Borrowed licenses that one user has on one machine; a directory with more is somebody's mistake.
+inline constexpr size_t kBorrowRecordsMax = 256;
 // Heartbeats are this far apart at least; ttl/6 otherwise.
 inline constexpr int64_t kHeartbeatMsMin = 1000;
 // Heartbeats without an acknowledgement that are remembered: half a time to live holds three.

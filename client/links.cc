@@ -70,7 +70,7 @@ void Links::OnDisconnected(size_t server, absl::string_view reason) {
   link.since_ms = now;
   link.waiting_since_ms.reset();
   link.retry_ms = now + Jittered(*env_.random, link.backoff_ms);
-  link.backoff_ms = std::min(link.backoff_ms * 2, kReconnectMsMax);
+  link.backoff_ms = std::min(link.backoff_ms * 2, reconnect_ms_max_);
 }
 
 void Links::Tick() {

@@ -14,6 +14,7 @@
 
 #include "absl/strings/string_view.h"
 #include "client/environment.h"
+#include "client/limits.h"
 
 namespace triad::client {
 
@@ -22,6 +23,8 @@ class Links {
   Links(std::vector<std::string> names, const Environment& environment);
 
   void Start();
+  // The longest pause between two attempts to connect.
+  void SetReconnectMax(int64_t ms) { reconnect_ms_max_ = ms; }
   void Stop();  // disconnects all; nothing happens any more
   void OnConnected(size_t server);
   void OnDisconnected(size_t server, absl::string_view reason);
@@ -83,6 +86,7 @@ class Links {
   const Environment env_;
   std::vector<Link> links_;
   bool running_ = false;
+  int64_t reconnect_ms_max_ = kReconnectMsMax;
 };
 
 }  // namespace triad::client

@@ -26,7 +26,8 @@ uint64_t Allowed(uint64_t count, CountMode mode) {
 
 }  // namespace
 
-class SeatPool::State {
+// Hidden: libtriad.so exports SeatPool, not what is inside.
+class __attribute__((visibility("hidden"))) SeatPool::State {
  public:
   State(Client* client, CheckoutRequest request, License license, const SeatPoolOptions& options)
       : now_ms_(options.now_ms ? options.now_ms : MonotonicMs),

@@ -134,6 +134,8 @@ void Session::OnMessage(size_t server, const v1::ServerMessage& message) {
       }
     } else if (was.kind == Sent::Kind::kDescribe) {
       if (message.has_pool()) {
+        auto pool = pools_.find(was.key);
+        if (pool != pools_.end()) pool->second.description = message.pool();
         OnPool(was.key, ProvePool(message.pool(), config_.vendor_keys));
       } else if (message.failure().why() == v1::Failure::REFUSED) {
         OnPoolRefused(was.key, message.failure().reason());
@@ -248,6 +250,7 @@ void Session::NewSession() {
   acked_ = 0;
   answered_.clear();
   sent_.clear();
+  early_.clear();
 }
 
 void Session::CheckStart() {
@@ -274,6 +277,7 @@ void Session::CheckStart() {
   } else {
     return;
   }
+  if (!status.ok() && patience_.others) links_.SetReconnectMax(kStrangerReconnectMsMax);
   later_.push_back([done = std::move(start_done_), status] { done(status); });
   start_done_ = nullptr;
 }
@@ -309,10 +313,12 @@ void Session::SendAttempt(size_t server) {
     message.mutable_open()->set_session(session_);
     *message.mutable_open()->mutable_identity() = config_.identity;
     message.mutable_open()->set_attachment(attempt.attachment);
+    message.mutable_open()->set_wall_ms(env_.clock->WallMs());
   } else {
     message.mutable_attach()->set_session(session_);
     message.mutable_attach()->set_token(token_);
     message.mutable_attach()->set_attachment(attempt.attachment);
+    message.mutable_attach()->set_wall_ms(env_.clock->WallMs());
   }
   Note(2, absl::StrCat(attempt.open ? "opening a session" : "attaching", " through ",
                        links_.name(server), ", attachment ", attempt.attachment));
@@ -341,6 +347,8 @@ void Session::OnOpened(size_t server, const Attempt& attempt, const v1::Opened& 
   // The answer to an attempt that another, with a higher number, has overtaken.
   if (state.attachment() != attempt.attachment || attempt.attachment < attachment_) return;
   if (!opened.token().empty()) token_ = opened.token();
+  ever_opened_ = true;
+  links_.SetReconnectMax(kReconnectMsMax);
   attachment_ = attempt.attachment;
   attached_ = server;
   last_attached_ = server;
@@ -355,7 +363,7 @@ void Session::OnOpened(size_t server, const Attempt& attempt, const v1::Opened& 
   if (!attempts_.empty()) heartbeat_ms_ = std::min(heartbeat_ms_, Now() + kRetryMs);
   Note(2, absl::StrCat("attached to ", links_.name(server), ", node ", node_, ", session ",
                        absl::BytesToHexString(session_)));
-  Reconcile(state);
+  Reconcile(state, attempt.sent_ms);
   AllCallsDue();
 }
 
@@ -413,33 +421,64 @@ void Session::LoseSession(absl::string_view reason) {
   Note(1, absl::StrCat("session ", absl::BytesToHexString(session_), " is gone: ", reason));
   const std::string why(reason);
   NewSession();
+  std::vector<LicenseId> freed;
   for (auto& [id, held] : held_) {
-    if (held.view.state != LicenseState::kLost) LoseLicense(id, held, why);
+    held.idle_told = false;
+    held.idle_call = held.resize_call = 0;
+    held.violation.clear();
+    if (held.view.state != LicenseState::kLost) freed.push_back(id);
   }
+  for (LicenseId id : freed) OnFreed(id, why, kRegrantMsMin, false);
   ResetCalls();
 }
 
-// Compares what we hold with what the cluster says, at one index.
-void Session::Reconcile(const v1::SessionState& state) {
-  std::set<uint64_t> theirs;
-  for (const v1::Holding& holding : state.holdings()) theirs.insert(holding.handle());
-  std::set<uint64_t> ours;
+// Compares what we hold with what the cluster says, at one index. `asked_ms`: when it was asked.
+void Session::Reconcile(const v1::SessionState& state, int64_t asked_ms) {
+  std::map<uint64_t, const v1::Holding*> theirs;
+  for (const v1::Holding& holding : state.holdings()) theirs[holding.handle()] = &holding;
+  std::vector<LicenseId> freed;
   for (auto& [id, held] : held_) {
-    ours.insert(held.view.handle);
-    if (held.view.state == LicenseState::kLost || theirs.count(held.view.handle) > 0) continue;
-    if (held.granted_index > state.index()) continue;  // granted after this was written down
-    LoseLicense(id, held, removed_reason_.empty() ? "the cluster has freed it" : removed_reason_);
+    if (held.view.state == LicenseState::kLost) continue;
+    auto holding = theirs.find(held.view.handle);
+    if (holding != theirs.end()) {
+      ReconcileHolding(id, held, *holding->second, asked_ms);
+    } else if (held.granted_index <= state.index()) {  // not granted after this was written down
+      freed.push_back(id);
+    }
+  }
+  const bool taken = !removed_reason_.empty();
+  for (LicenseId id : freed) {
+    OnFreed(id, taken ? removed_reason_ : "the cluster has freed it",
+            taken ? kTakenMs : kRegrantMsMin, true);
   }
   removed_reason_.clear();
+  ReconcileQueues(state, asked_ms);
   bool may_be_answers = false;
+  std::set<uint64_t> ours;
+  std::set<uint64_t> tickets;
+  for (const auto& [id, held] : held_) ours.insert(held.view.handle);
   for (auto& [key, call] : calls_) {
     if (call.kind == Call::Kind::kCheckin) ours.insert(call.handle);
-    if (call.kind != Call::Kind::kCheckin && call.seq != 0) may_be_answers = true;
+    if (call.queued) tickets.insert(call.ticket);
+    if (IsGrant(call) && call.seq != 0 && !call.queued) may_be_answers = true;
   }
   if (may_be_answers) return;  // their grants are on the way
-  for (uint64_t handle : theirs) {
-    if (ours.count(handle) == 0) CheckinHandle(handle, INT64_MAX, nullptr);
+  for (const auto& [handle, holding] : theirs) {
+    const bool known = ours.count(handle) > 0 || tickets.count(holding->ticket()) > 0;
+    // What lingers was given back, and what is borrowed stays out whoever asks.
+    const bool out = holding->borrowed_until_wall_ms() != 0 || holding->lingers_until_ms() != 0;
+    if (!known && !out) CheckinHandle(handle, INT64_MAX, nullptr);
   }
+}
+
+void Session::ReconcileHolding(LicenseId id, Held& held, const v1::Holding& holding,
+                               int64_t asked_ms) {
+  TellViolation(id, held, holding.violation());
+  // A resize that was answered after this was asked, or is yet to be, knows better.
+  if (held.resize_call != 0 || held.resized_ms >= asked_ms) return;
+  if (held.view.count == holding.count()) return;
+  held.view.count = holding.count();
+  TellLicense(id, held);
 }
 
 // --- heartbeats and confirmation ---
@@ -491,11 +530,18 @@ void Session::OnSessionEvent(const v1::SessionEvent& event) {
       Reattach("licenses were removed", true);
       break;
     case v1::SessionEvent::VIOLATION:
-      EmitViolation(Event::Kind::kViolation, event);
-      break;
     case v1::SessionEvent::RESTORED:
-      EmitViolation(Event::Kind::kRestored, event);
+      OnViolationNews(event);
       break;
+    case v1::SessionEvent::GRANTED:
+    case v1::SessionEvent::DEQUEUED:
+      OnQueueEvent(event);
+      break;
+    case v1::SessionEvent::RECLAIMED: {
+      auto held = FindHandle(event.handle());
+      if (held != held_.end()) OnFreed(held->first, event.reason(), kTakenMs, true);
+      break;
+    }
     default:
       break;
   }
@@ -511,7 +557,7 @@ void Session::CheckConfirmation() {
       held.since_ms = now;
       held.view.state = LicenseState::kUnconfirmed;
       TellLicense(id, held);
-      Emit(Event::Kind::kUnconfirmed, held,
+      Emit(Event::Kind::kUnconfirmed, id, held,
            absl::StrCat("no confirmation for ", now - confirmation_.confirmed_sent_ms(),
                         " ms: ", links_.Describe()));
     } else if (!lost && confirmed && held.told_unconfirmed) {
@@ -520,7 +566,7 @@ void Session::CheckConfirmation() {
       held.view.state = LicenseState::kHeld;
       held.view.usable = true;
       TellLicense(id, held);
-      Emit(Event::Kind::kReconnected, held, "confirmed again");
+      Emit(Event::Kind::kReconnected, id, held, "confirmed again");
     }
     if (config_.unconfirmed == UnconfirmedPolicy::kRefuse && !held.told_refused &&
         held.view.state != LicenseState::kHeld &&
@@ -528,27 +574,64 @@ void Session::CheckConfirmation() {
       held.told_refused = true;
       held.view.usable = false;
       TellLicense(id, held);
-      Emit(Event::Kind::kRefused, held,
+      Emit(Event::Kind::kRefused, id, held,
            absl::StrCat("not confirmed for a grace of ", config_.unconfirmed_grace_ms, " ms"));
     }
   }
 }
 
-void Session::Emit(Event::Kind kind, const Held& held, absl::string_view reason) {
+void Session::Emit(Event::Kind kind, LicenseId id, const Held& held, absl::string_view reason,
+                   absl::string_view cause) {
   Event event;
   event.kind = kind;
   event.feature = held.view.feature;
   event.handle = held.view.handle;
+  event.id = id;
+  event.count = held.view.count;
   event.reason = std::string(reason);
-  Note(1, absl::StrCat(event.feature, ": ", EventName(kind), ": ", reason));
+  event.cause = std::string(cause);
+  Emit(std::move(event));
+}
+
+void Session::Emit(Event event) {
+  if (!event.cause.empty()) {
+    const bool bad = event.kind == Event::Kind::kViolation || event.kind == Event::Kind::kLost;
+    event.number = bad ? kViolationNumber : kRestoredNumber;
+  }
+  Note(1, absl::StrCat(event.feature, ": ", EventName(event.kind), ": ", event.reason));
   later_.push_back([this, event = std::move(event)] { env_.observer->OnEvent(event); });
 }
 
-void Session::EmitViolation(Event::Kind kind, const v1::SessionEvent& pushed) {
-  Held held;
-  held.view.feature = pushed.feature();
-  held.view.handle = pushed.handle();
-  Emit(kind, held, pushed.reason());
+std::map<LicenseId, Session::Held>::iterator Session::FindHandle(uint64_t handle) {
+  return std::find_if(held_.begin(), held_.end(), [handle](const auto& entry) {
+    return entry.second.view.handle == handle && entry.second.view.state != LicenseState::kLost;
+  });
+}
+
+void Session::OnViolationNews(const v1::SessionEvent& pushed) {
+  const bool over = pushed.kind() == v1::SessionEvent::RESTORED;
+  auto held = FindHandle(pushed.handle());
+  if (held != held_.end()) {
+    TellViolation(held->first, held->second, over ? "" : pushed.reason());
+    return;
+  }
+  if (pushed.handle() != 0) return;  // given back meanwhile
+  Event event;
+  event.kind = over ? Event::Kind::kRestored : Event::Kind::kViolation;
+  event.feature = pushed.feature();
+  event.reason = event.cause = pushed.reason();
+  Emit(std::move(event));
+}
+
+// Pushed or read from the state: what has been told is not told again.
+void Session::TellViolation(LicenseId id, Held& held, const std::string& violation) {
+  if (violation == held.violation) return;
+  const std::string before = std::exchange(held.violation, violation);
+  if (violation.empty()) {
+    Emit(Event::Kind::kRestored, id, held, before, before);
+  } else {
+    Emit(Event::Kind::kViolation, id, held, violation, violation);
+  }
 }
 
 void Session::TellLicense(LicenseId id, const Held& held) {

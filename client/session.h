@@ -7,8 +7,9 @@
 // given up waiting for goes on in the background until its answer is known; a grant that nobody
 // waits for is given back.
 //
-// State, then events: an attach answers with all that the session holds, at one index. What we hold
-// and the cluster does not is lost; then the library goes on asking for the same licenses.
+// State, then events: an attach answers with all that the session holds and waits for, at one
+// index. What we hold and the cluster does not is lost; then the library goes on asking for the
+// same licenses, those of one checkout together: all of them or, as before, none.
 //
 // What it is not: it has no thread, socket or clock. It is handed an Environment; its results go to
 // callbacks and the Observer, at the end of each input, when its own state is consistent: they may
@@ -19,6 +20,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -43,6 +45,12 @@ namespace triad::client {
 int64_t RetryInterval(int attempts);
 
 Status MakeStatus(ErrorKind kind, int code, absl::string_view message);
+v1::CountMode WireMode(CountMode mode);
+
+struct Terms : CheckoutOptions {
+  // Others can be asked: fails at once while no server of this cluster can be reached.
+  bool hurry = false;
+};
 
 class Session final : public Driven {
  public:
@@ -52,15 +60,25 @@ class Session final : public Driven {
     license::VendorKeys vendor_keys;  // empty: grants are not checked
     UnconfirmedPolicy unconfirmed = UnconfirmedPolicy::kContinue;
     int64_t unconfirmed_grace_ms = 0;
+    // Where the numbers of licenses come from; null: 1, 2, 3, ...
+    std::function<LicenseId()> next_license;
   };
   // How long Start's answer may take.
   struct Patience {
     int64_t timeout_ms = 5000;
     int64_t no_quorum_ms = kNoQuorumMs;    // when all that can be reached have no quorum
     int64_t unreachable_ms = kNoQuorumMs;  // when no server can be reached
+    // Other clusters may serve: after a failure this one is tried again only now and then.
+    bool others = false;
   };
   using Done = std::function<void(const Status&)>;
   using CheckoutDone = std::function<void(const Status&, const std::vector<LicenseId>&)>;
+  // What a borrow brings: the holding, and the signed lines behind it.
+  struct BorrowGrant {
+    v1::Holding holding;
+    v1::PoolDescription pool;
+  };
+  using BorrowDone = std::function<void(const Status&, const BorrowGrant&)>;
 
   Session(Config config, const Environment& environment);
 
@@ -68,10 +86,21 @@ class Session final : public Driven {
   // failure the session still goes on trying until Close.
   void Start(const Patience& patience, Done done);
   // All or none of `requests`, which the caller has checked to be sensible. `done` is called once.
+  // With terms.wait, `timeout_ms` is until it is granted, denied or queued.
   void StartCheckout(const std::vector<CheckoutRequest>& requests, int64_t timeout_ms,
-                     CheckoutDone done);
+                     CheckoutDone done, const Terms& terms = Terms());
+  // All that wait, or may yet wait, in a queue end with kCancelled.
+  void CancelWaits();
   // kUsage if there is no such license (any more).
   void StartCheckin(LicenseId license, int64_t timeout_ms, Done done);
+  void StartResize(LicenseId license, uint64_t count, CountMode mode, int64_t timeout_ms,
+                   Done done);
+  // FALSE: there is no such license (any more).
+  bool SetIdle(LicenseId license, bool idle);
+  void SetIdleAll(bool idle);
+  void StartBorrow(const CheckoutRequest& request, int64_t until_wall_ms, int64_t timeout_ms,
+                   const BorrowDone& done);
+  void StartReturnBorrowed(uint64_t handle, int64_t timeout_ms, Done done);
   // Gives everything back. `done` within kCloseMs; nothing happens afterwards.
   void StartClose(Done done);
 
@@ -82,18 +111,36 @@ class Session final : public Driven {
   int64_t NextTimer() const override;
 
   bool closed() const { return closed_; }
+  // A session was open once: this is a cluster of ours.
+  bool ever_opened() const { return ever_opened_; }
   ClusterStatus status() const;
 
  private:
   // One request of the application, or of the library.
   struct Call {
-    enum class Kind { kCheckout, kCheckin, kRegrant };
+    enum class Kind {
+      kCheckout,
+      kCheckin,
+      kRegrant,
+      kResize,
+      kSetIdle,
+      kCancelWait,
+      kBorrow,
+      kReturnBorrowed,
+    };
     uint64_t key = 0;  // our own number, never reused
     Kind kind = Kind::kCheckout;
-    uint64_t seq = 0;  // in the session at hand; 0: not sent in it
-    v1::Checkout checkout;
-    uint64_t handle = 0;    // kCheckin
-    LicenseId license = 0;  // kRegrant
+    uint64_t seq = 0;                     // in the session at hand; 0: not sent in it
+    v1::Checkout checkout;                // kCheckout, kRegrant
+    uint64_t handle = 0;                  // kCheckin
+    std::vector<LicenseId> licenses;      // kRegrant, in the order of the items; kResize, kSetIdle
+    v1::ClientRequest op;                 // what is sent, for all other kinds
+    std::shared_ptr<BorrowGrant> borrow;  // kBorrow
+    bool hurry = false;
+    bool queued = false;  // kCheckout: it waits; what becomes of it is an event
+    uint64_t ticket = 0;
+    int64_t queued_ms = 0;
+    uint64_t position = 0;
     int64_t started_ms = 0;
     int64_t deadline_ms = INT64_MAX;
     CheckoutDone done;       // null: nobody waits (any more)
@@ -114,10 +161,22 @@ class Session final : public Driven {
     LicenseView view;
     uint64_t pool = 0;
     uint64_t granted_index = 0;
+    uint64_t group = 0;  // the checkout that it came from: lost together, asked for together
+    CheckoutRequest request;
+    std::string user;
+    int64_t time_limit_ms = 0;
+    int64_t asked_ms = 0;   // when the checkout that granted it was first asked for
+    std::string violation;  // as last told; "": none
+    uint64_t resize_call = 0;
+    int64_t resized_ms = INT64_MIN;  // when its count was last heard of
+    bool idle = false;               // what the application said
+    bool idle_told = false;          // what the cluster was told
+    uint64_t idle_call = 0;
     bool told_unconfirmed = false;
     bool told_refused = false;
     int64_t since_ms = 0;  // unconfirmed or lost since
     // kLost:
+    bool asleep = false;  // idle when it was reclaimed: not asked for until it is used
     int64_t regrant_ms = INT64_MAX;
     int64_t regrant_interval_ms = kRegrantMsMin;
     uint64_t regrant_call = 0;
@@ -131,6 +190,7 @@ class Session final : public Driven {
   };
   struct PoolCheck {
     std::optional<absl::StatusOr<PoolProof>> proof;  // not set: asked for
+    v1::PoolDescription description;                 // kept for a borrow only
     int64_t asked_ms = 0;                            // when asking began
     int64_t due_ms = 0;
     int refusals = 0;
@@ -158,7 +218,8 @@ class Session final : public Driven {
   void Reattach(absl::string_view why, bool now);
   void OnOpened(size_t server, const Attempt& attempt, const v1::Opened& opened);
   void OnAttemptFailed(const Attempt& attempt, const v1::Failure& failure);
-  void Reconcile(const v1::SessionState& state);
+  void Reconcile(const v1::SessionState& state, int64_t asked_ms);
+  void ReconcileHolding(LicenseId id, Held& held, const v1::Holding& holding, int64_t asked_ms);
   void LoseSession(absl::string_view reason);
   void MaybeHeartbeat();
   void OnHeartbeatAnswer(size_t server, const v1::HeartbeatAnswer& answer);
@@ -167,8 +228,13 @@ class Session final : public Driven {
   void CheckConfirmation();
   void SendClose();
   void FinishClose(const Status& status);
-  void Emit(Event::Kind kind, const Held& held, absl::string_view reason);
-  void EmitViolation(Event::Kind kind, const v1::SessionEvent& pushed);
+  void Emit(Event::Kind kind, LicenseId id, const Held& held, absl::string_view reason,
+            absl::string_view cause = "");
+  void Emit(Event event);
+  void OnViolationNews(const v1::SessionEvent& pushed);
+  void TellViolation(LicenseId id, Held& held, const std::string& violation);
+  // The license of a handle that the cluster knows; held_.end(): none.
+  std::map<LicenseId, Held>::iterator FindHandle(uint64_t handle);
   void TellLicense(LicenseId id, const Held& held);
 
   // --- session_calls.cc: requests and licenses ---
@@ -184,6 +250,7 @@ class Session final : public Driven {
   v1::ClientMessage MakeMessage(const Call& call, size_t server);
   void CheckCallTime(Call& call);
   Status NoAnswer(const Call& call) const;
+  bool IsGrant(const Call& call) const;  // what it brings must not be forgotten
   void Fail(Call& call, Status status);
   void Finish(Call& call);  // the call is over: forgets it
   void MarkAnswered(uint64_t seq);
@@ -197,12 +264,34 @@ class Session final : public Driven {
   void DeliverRegrant(Call& call);
   void GiveBack(const v1::Granted& granted);
   void CheckinHandle(uint64_t handle, int64_t deadline_ms, CheckoutDone done);
-  void LoseLicense(LicenseId id, Held& held, absl::string_view reason);
+  void GiveBack(const Call& call);
+  void DeliverBorrow(Call& call);
+  Held& NewHeld(const Call& call, int item, const v1::Holding& holding, LicenseId* id);
+  // The cluster has freed it: ended, or lost.
+  void OnFreed(LicenseId id, absl::string_view reason, int64_t first_ms, bool alone);
+  void LoseLicense(LicenseId id, Held& held, absl::string_view reason, int64_t first_ms);
+  void LeaveRegrant(LicenseId id, const Held& held);
   void StartRegrants();
+  void StartRegrant(uint64_t group);
   void ScheduleRegrant(Held& held);
   void SendDescribes();
   void OnPool(uint64_t pool, absl::StatusOr<PoolProof> proof);
   void OnPoolRefused(uint64_t pool, absl::string_view reason);
+  // --- session_changes.cc: queues, resizing, idling ---
+  void OnQueued(Call& call, const v1::Queued& queued);
+  void OnQueueEvent(const v1::SessionEvent& event);
+  void ReconcileQueues(const v1::SessionState& state, int64_t asked_ms);
+  void ExpectAnswer(Call& call, int64_t timeout_ms, CheckoutDone done);
+  void ReturnBorrowedHandle(uint64_t handle, int64_t timeout_ms, Done done);
+  Call* FindTicket(uint64_t ticket);
+  void TellQueued(Call& call, uint64_t position);
+  void OnGrantedFromQueue(Call& call, const v1::Granted& granted);
+  void Dequeue(Call& call, int32_t code, absl::string_view reason);
+  void SendCancelWait(uint64_t ticket);
+  void OnResized(Call& call, const v1::Outcome& outcome);
+  void TellIdle(LicenseId id, Held& held);
+  void OnIdleTold(Call& call);
+
   void ForgetServer(size_t server);
   void ResetCalls();
   void TellDone(Call& call, const Status& status, std::vector<LicenseId> licenses = {});
@@ -214,6 +303,7 @@ class Session final : public Driven {
   Confirmation confirmation_;
 
   bool started_ = false;
+  bool ever_opened_ = false;
   bool closed_ = false;
   bool stepping_ = false;
   bool again_ = false;  // something was called from a callback
@@ -257,6 +347,9 @@ class Session final : public Driven {
   size_t waiting_ = 0;           // calls with done
   bool window_full_ = false;     // calls wait for acked_ to move
   bool no_quorum_news_ = false;  // what links_ says of quorums has changed
+
+  // What became of tickets that no answer has named yet.
+  std::map<uint64_t, v1::SessionEvent> early_;
 
   std::map<LicenseId, Held> held_;
   LicenseId next_license_ = 1;

@@ -1,6 +1,7 @@
 // The part of Session that is about requests: numbering, sending again, what answers mean. Being
 // attached is in session.cc, what becomes of a grant in session_grants.cc.
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,18 +14,6 @@ namespace {
 constexpr uint64_t kCheckinReserve = 20;
 // A second look for "no quorum", when nodes that do not answer at all have become silent.
 constexpr int64_t kSecondLookMs = 1'900;
-
-v1::CountMode WireMode(CountMode mode) {
-  switch (mode) {
-    case CountMode::kExact:
-      return v1::EXACT;
-    case CountMode::kUpTo:
-      return v1::UP_TO;
-    case CountMode::kAll:
-      return v1::ALL;
-  }
-  return v1::EXACT;
-}
 
 v1::Failure FailureOf(const v1::Refused& refused) {
   v1::Failure failure;
@@ -53,6 +42,18 @@ v1::Failure FailureOf(const v1::Refused& refused) {
 
 }  // namespace
 
+v1::CountMode WireMode(CountMode mode) {
+  switch (mode) {
+    case CountMode::kExact:
+      return v1::EXACT;
+    case CountMode::kUpTo:
+      return v1::UP_TO;
+    case CountMode::kAll:
+      return v1::ALL;
+  }
+  return v1::EXACT;
+}
+
 Status MakeStatus(ErrorKind kind, int code, absl::string_view message) {
   Status status;
   status.kind = kind;
@@ -64,7 +65,7 @@ Status MakeStatus(ErrorKind kind, int code, absl::string_view message) {
 // --- inputs ---
 
 void Session::StartCheckout(const std::vector<CheckoutRequest>& requests, int64_t timeout_ms,
-                            CheckoutDone done) {
+                            CheckoutDone done, const Terms& terms) {
   NoteAwake();
   Status refused;
   if (closing_ || closed_) refused = MakeStatus(ErrorKind::kUsage, -42, "the client is closed");
@@ -85,12 +86,16 @@ void Session::StartCheckout(const std::vector<CheckoutRequest>& requests, int64_
     item->set_version(request.version);
     item->set_count(std::max<uint64_t>(request.count, 1));
     item->set_mode(WireMode(request.mode));
+    item->set_checkout_data(request.checkout_data);
+    item->set_dup_mask(request.dup_group);
   }
-  call.done = std::move(done);
-  ++waiting_;
-  call.deadline_ms = call.started_ms + timeout_ms;
-  SetLook(call, std::min(call.deadline_ms, call.started_ms + kNoQuorumMs));
-  SetDue(call, call.started_ms);
+  call.checkout.set_wait(terms.wait);
+  call.checkout.set_wait_ms(static_cast<uint32_t>(
+      std::clamp<int64_t>(terms.wait_limit_ms, 0, std::numeric_limits<uint32_t>::max())));
+  call.checkout.set_user(terms.user);
+  call.checkout.set_time_limit_ms(static_cast<uint64_t>(std::max<int64_t>(terms.time_limit_ms, 0)));
+  call.hurry = terms.hurry;
+  ExpectAnswer(call, timeout_ms, std::move(done));
   Step();
 }
 
@@ -118,14 +123,7 @@ void Session::StartCheckin(LicenseId license, int64_t timeout_ms, Done done) {
     CheckinHandle(held.view.handle, Now() + timeout_ms, std::move(told));
     return Step();
   }
-  auto call = calls_.find(held.regrant_call);
-  if (call != calls_.end()) {
-    if (call->second.seq == 0) {
-      Finish(call->second);
-    } else {
-      call->second.abandoned = true;  // what it brings goes back
-    }
-  }
+  LeaveRegrant(license, held);
   if (told) later_.push_back([told = std::move(told)] { told(Status(), {}); });
   Step();
 }
@@ -133,13 +131,8 @@ void Session::StartCheckin(LicenseId license, int64_t timeout_ms, Done done) {
 void Session::CheckinHandle(uint64_t handle, int64_t deadline_ms, CheckoutDone done) {
   Call& call = NewCall(Call::Kind::kCheckin);
   call.handle = handle;
-  if (done) {
-    call.done = std::move(done);
-    ++waiting_;
-    call.deadline_ms = deadline_ms;
-    SetLook(call, std::min(call.deadline_ms, call.started_ms + kNoQuorumMs));
-  }
-  SetDue(call, call.started_ms);
+  if (!done) return SetDue(call, call.started_ms);
+  ExpectAnswer(call, deadline_ms - call.started_ms, std::move(done));
 }
 
 // --- the table of calls ---
@@ -168,7 +161,7 @@ void Session::SetLook(Call& call, int64_t look_ms) {
 // There is a new way to send: those that are on no way take it.
 void Session::AllCallsDue() {
   for (auto& [key, call] : calls_) {
-    if (call.out.empty() && !call.granted.has_value()) SetDue(call, Now());
+    if (call.out.empty() && !call.granted.has_value() && !call.queued) SetDue(call, Now());
   }
 }
 
@@ -186,7 +179,21 @@ void Session::Finish(Call& call) {
   SetDue(call, INT64_MAX);
   SetLook(call, INT64_MAX);
   for (const auto& [server, sent] : call.out) sent_.erase(sent.first);
+  if (call.kind == Call::Kind::kResize || call.kind == Call::Kind::kSetIdle) {
+    auto held = held_.find(call.licenses[0]);
+    if (held != held_.end() && held->second.idle_call == call.key) held->second.idle_call = 0;
+    if (held != held_.end() && held->second.resize_call == call.key) {
+      held->second.resize_call = 0;
+      AllCallsDue();  // the next one may go
+      SetDue(call, INT64_MAX);
+    }
+  }
   calls_.erase(call.key);
+}
+
+bool Session::IsGrant(const Call& call) const {
+  return call.kind == Call::Kind::kCheckout || call.kind == Call::Kind::kRegrant ||
+         call.kind == Call::Kind::kBorrow;
 }
 
 void Session::Fail(Call& call, Status status) {
@@ -194,9 +201,10 @@ void Session::Fail(Call& call, Status status) {
   if (status.feature.empty()) status.feature = Name(call);
   Note(1, status.ToString());
   TellDone(call, status);
-  if (call.kind == Call::Kind::kCheckin) return;  // goes on until it is answered
+  const bool kept = !IsGrant(call) && call.kind != Call::Kind::kResize;
+  if (kept) return;  // goes on until it is answered
   if (call.granted.has_value()) {
-    GiveBack(*call.granted);
+    GiveBack(call);
     Finish(call);
   } else if (status.certain) {
     if (call.seq != 0) MarkAnswered(call.seq);
@@ -239,22 +247,55 @@ void Session::ResetCalls() {
     ++it;
     call.out.clear();
     call.granted.reset();
-    if (call.kind == Call::Kind::kCheckin) {
-      TellDone(call, Status());
-      Finish(call);
-    } else if (call.abandoned) {
-      Finish(call);
-    } else {
-      call.seq = 0;
-      call.attempts = 0;
-      call.uncertain = false;
-      SetDue(call, Now());
+    switch (call.kind) {
+      case Call::Kind::kCheckin:
+      case Call::Kind::kSetIdle:
+      case Call::Kind::kCancelWait:
+        TellDone(call, Status());
+        Finish(call);
+        continue;
+      case Call::Kind::kResize: {
+        Status lost = MakeStatus(ErrorKind::kLost, -41, "the cluster has freed this license");
+        lost.feature = Name(call);
+        TellDone(call, lost);
+        Finish(call);
+        continue;
+      }
+      case Call::Kind::kBorrow: {
+        // What it brought outlives the session, and nobody can tell whether it brought anything.
+        Status lost = MakeStatus(ErrorKind::kLost, 0, "the session ended while it was asked for");
+        lost.certain = call.seq == 0;
+        lost.feature = Name(call);
+        TellDone(call, lost);
+        Finish(call);
+        continue;
+      }
+      default:
+        break;
     }
+    if (call.abandoned) {
+      Finish(call);
+      continue;
+    }
+    if (call.queued && call.checkout.wait_ms() > 0) {  // waits again, for what is left
+      const int64_t left = call.queued_ms + call.checkout.wait_ms() - Now();
+      call.checkout.set_wait_ms(static_cast<uint32_t>(std::max<int64_t>(left, 1)));
+    }
+    call.queued = false;
+    call.ticket = 0;
+    call.seq = 0;
+    call.attempts = 0;
+    call.uncertain = false;
+    SetDue(call, Now());
   }
 }
 
 std::string Session::Name(const Call& call) const {
-  return call.checkout.items_size() > 0 ? call.checkout.items(0).feature() : "";
+  if (call.checkout.items_size() > 0) return call.checkout.items(0).feature();
+  if (call.op.has_borrow()) return call.op.borrow().item().feature();
+  if (call.kind != Call::Kind::kResize) return "";
+  auto held = held_.find(call.licenses[0]);
+  return held == held_.end() ? "" : held->second.view.feature;
 }
 
 // --- sending ---
@@ -269,7 +310,8 @@ void Session::StepCalls() {
     no_quorum_news_ = false;
     std::vector<uint64_t> waiting;
     for (const auto& [key, call] : calls_) {
-      if (call.done && now >= call.started_ms + kNoQuorumMs) waiting.push_back(key);
+      const bool old = call.hurry || now >= call.started_ms + kNoQuorumMs;
+      if (call.done && old && !call.queued) waiting.push_back(key);
     }
     for (uint64_t key : waiting) CheckCallTime(calls_.at(key));
   }
@@ -320,7 +362,14 @@ int64_t Session::NextTry(const Call& call) const {
 }
 
 bool Session::SendCall(Call& call) {
-  if (token_.empty()) return false;  // OnOpened makes it due
+  if (token_.empty()) return false;        // OnOpened makes it due
+  if (call.kind == Call::Kind::kResize) {  // one after the other
+    auto held = held_.find(call.licenses[0]);
+    if (held != held_.end()) {
+      if (held->second.resize_call == 0) held->second.resize_call = call.key;
+      if (held->second.resize_call != call.key) return false;
+    }
+  }
   if (call.seq == 0) {
     const uint64_t window = kSeqWindow + (call.kind == Call::Kind::kCheckin ? kCheckinReserve : 0);
     if (next_seq_ > acked_ + window) {
@@ -352,6 +401,7 @@ v1::ClientMessage Session::MakeMessage(const Call& call, size_t server) {
   v1::ClientMessage message;
   message.set_id(next_id_++);
   auto* request = message.mutable_request();
+  *request = call.op;
   request->set_session(session_);
   // While an attempt is under way, the session may already be attached elsewhere.
   if (attached_ != server || !attempts_.empty()) request->set_token(token_);
@@ -359,7 +409,7 @@ v1::ClientMessage Session::MakeMessage(const Call& call, size_t server) {
   request->set_acked(acked_);
   if (call.kind == Call::Kind::kCheckin) {
     request->mutable_checkin()->set_handle(call.handle);
-  } else {
+  } else if (call.kind == Call::Kind::kCheckout || call.kind == Call::Kind::kRegrant) {
     *request->mutable_checkout() = call.checkout;
   }
   return message;
@@ -367,9 +417,14 @@ v1::ClientMessage Session::MakeMessage(const Call& call, size_t server) {
 
 void Session::CheckCallTime(Call& call) {
   const int64_t now = Now();
+  if (call.queued) {  // the cluster should have said so
+    SendCancelWait(call.ticket);
+    return Dequeue(call, -4, "no license came free in time");
+  }
   const bool no_quorum =
       now >= call.started_ms + kNoQuorumMs && links_.AllSayNoQuorum(call.started_ms);
-  if (now >= call.deadline_ms || no_quorum) return Fail(call, NoAnswer(call));
+  const bool nobody = call.hurry && !attached_.has_value() && links_.AllFailed();
+  if (now >= call.deadline_ms || no_quorum || nobody) return Fail(call, NoAnswer(call));
   int64_t look_ms = call.deadline_ms;
   if (now < call.started_ms + kSecondLookMs) {
     look_ms = std::min(look_ms, call.started_ms + kSecondLookMs);
@@ -397,7 +452,11 @@ void Session::OnCallOutcome(size_t server, Call& call, const v1::Outcome& outcom
   if (outcome.has_refused()) return OnCallFailure(server, call, FailureOf(outcome.refused()));
   touched_ = true;
   MarkAnswered(call.seq);
-  if (outcome.has_granted() && call.kind != Call::Kind::kCheckin) {
+  if (call.kind == Call::Kind::kResize) return OnResized(call, outcome);
+  if (call.kind == Call::Kind::kSetIdle) return OnIdleTold(call);
+  if (outcome.has_queued() && call.kind == Call::Kind::kCheckout) {
+    OnQueued(call, outcome.queued());
+  } else if (outcome.has_granted() && IsGrant(call)) {
     call.granted = outcome.granted();
     auto node = nodes_.find(server);
     call.granted_node = node == nodes_.end() ? static_cast<uint32_t>(server + 1) : node->second;
@@ -419,9 +478,10 @@ void Session::OnCallOutcome(size_t server, Call& call, const v1::Outcome& outcom
 void Session::OnDenied(Call& call, Status status) {
   if (status.feature.empty()) status.feature = Name(call);
   Note(call.kind == Call::Kind::kRegrant ? 2 : 1, status.ToString());
-  if (call.kind == Call::Kind::kRegrant) {
-    auto held = held_.find(call.license);
-    if (held != held_.end()) ScheduleRegrant(held->second);
+  for (LicenseId id : call.licenses) {
+    auto held = held_.find(id);
+    const bool asking = held != held_.end() && held->second.regrant_call == call.key;
+    if (asking) ScheduleRegrant(held->second);
   }
   TellDone(call, status);
   Finish(call);

@@ -39,6 +39,7 @@ class FakeCluster {
     uint64_t acked = 0;
     std::map<uint64_t, v1::Outcome> results;
     std::map<uint64_t, v1::Holding> holdings;
+    std::map<uint64_t, v1::Checkout> waiting;  // by ticket
   };
 
   std::optional<v1::ServerMessage> Handle(size_t node, const v1::ClientMessage& in) {
@@ -72,6 +73,28 @@ class FakeCluster {
   }
   SessionRow& only() { return sessions.begin()->second; }
 
+  // The first that waits is granted, whatever is free. The event about it.
+  v1::ServerMessage GrantWaiting() {
+    ++index;
+    SessionRow& row = only();
+    v1::ServerMessage out;
+    const auto [ticket, checkout] = *row.waiting.begin();
+    row.waiting.erase(row.waiting.begin());
+    out.mutable_event()->set_session(sessions.begin()->first);
+    out.mutable_event()->set_kind(v1::SessionEvent::GRANTED);
+    out.mutable_event()->set_ticket(ticket);
+    Grant(row, checkout, out.mutable_event()->mutable_granted(), ticket);
+    return out;
+  }
+  v1::ServerMessage Push(v1::SessionEvent::Kind kind, uint64_t handle, const std::string& reason) {
+    v1::ServerMessage out;
+    out.mutable_event()->set_session(sessions.begin()->first);
+    out.mutable_event()->set_kind(kind);
+    out.mutable_event()->set_handle(handle);
+    out.mutable_event()->set_reason(reason);
+    return out;
+  }
+
   std::vector<Mode> modes = std::vector<Mode>(3, Mode::kServes);
   std::map<std::string, SessionRow> sessions;
   uint64_t licenses = 10;
@@ -81,7 +104,8 @@ class FakeCluster {
   uint32_t reset_grace_ms = 10'000;
   bool acknowledges = true;  // heartbeats
   int executed = 0;
-  int overloaded = 0;  // so many requests are refused for now
+  std::set<std::string> unknown;  // features that are not there
+  int overloaded = 0;             // so many requests are refused for now
   v1::PoolDescription pool;
 
  private:
@@ -117,6 +141,11 @@ class FakeCluster {
     state->set_attachment(row.attachment);
     state->set_ttl_ms(ttl_ms);
     for (const auto& [handle, holding] : row.holdings) *state->add_holdings() = holding;
+    for (const auto& [ticket, checkout] : row.waiting) {
+      auto* waiting = state->add_waiting();
+      waiting->set_ticket(ticket);
+      waiting->set_position(1);
+    }
   }
 
   void OnOpen(size_t node, const v1::Open& open, v1::ServerMessage& out) {
@@ -180,16 +209,72 @@ class FakeCluster {
       }
       return outcome;
     }
+    if (!request.has_checkout()) {
+      Change(row, request, outcome);
+      return outcome;
+    }
     uint64_t wanted = 0;
     for (const auto& item : request.checkout().items()) wanted += item.count();
+    for (const auto& item : request.checkout().items()) {
+      if (unknown.count(item.feature()) == 0) continue;
+      outcome.mutable_denied()->set_code(-5);
+      outcome.mutable_denied()->set_reason("no such feature exists");
+      outcome.mutable_denied()->set_feature(item.feature());
+      return outcome;
+    }
+    if (InUse() + wanted > licenses && request.checkout().wait()) {
+      outcome.mutable_queued()->set_ticket(next_handle);
+      outcome.mutable_queued()->set_position(1);
+      row.waiting[next_handle++] = request.checkout();
+      return outcome;
+    }
     if (InUse() + wanted > licenses) {
       outcome.mutable_denied()->set_code(-4);
       outcome.mutable_denied()->set_reason("all licenses in use");
       outcome.mutable_denied()->set_feature(request.checkout().items(0).feature());
       return outcome;
     }
-    for (const auto& item : request.checkout().items()) {
+    Grant(row, request.checkout(), outcome.mutable_granted(), 0);
+    return outcome;
+  }
+
+  // Resize, SetIdle, CancelWait, Borrow, ReturnBorrowed.
+  void Change(SessionRow& row, const v1::ClientRequest& request, v1::Outcome& outcome) {
+    if (request.has_resize()) {
+      v1::Holding& holding = row.holdings.at(request.resize().handle());
+      if (InUse() - holding.count() + request.resize().count() > licenses) {
+        outcome.mutable_denied()->set_code(-4);
+        outcome.mutable_denied()->set_reason("all licenses in use");
+        return;
+      }
+      holding.set_count(request.resize().count());
+      *outcome.mutable_granted()->add_holdings() = holding;
+      return;
+    }
+    outcome.mutable_done();
+    if (request.has_set_idle()) {
+      row.holdings.at(request.set_idle().handle()).set_idle(request.set_idle().idle());
+    } else if (request.has_cancel_wait()) {
+      row.waiting.erase(request.cancel_wait().ticket());
+      std::erase_if(row.holdings, [&](const auto& entry) {
+        return entry.second.ticket() == request.cancel_wait().ticket();
+      });
+    } else if (request.has_return_borrowed()) {
+      row.holdings.erase(request.return_borrowed().handle());
+    } else if (request.has_borrow()) {
+      v1::Checkout checkout;
+      *checkout.add_items() = request.borrow().item();
+      Grant(row, checkout, outcome.mutable_granted(), 0);
+      v1::Holding* holding = outcome.mutable_granted()->mutable_holdings(0);
+      holding->set_borrowed_until_wall_ms(request.borrow().until_wall_ms());
+      row.holdings[holding->handle()] = *holding;
+    }
+  }
+
+  void Grant(SessionRow& row, const v1::Checkout& checkout, v1::Granted* granted, uint64_t ticket) {
+    for (const auto& item : checkout.items()) {
       v1::Holding holding;
+      holding.set_ticket(ticket);
       holding.set_handle(next_handle++);
       holding.set_feature(item.feature());
       holding.set_version(item.version());
@@ -197,9 +282,8 @@ class FakeCluster {
       holding.set_pool(7);
       holding.set_granted_index(index);
       row.holdings[holding.handle()] = holding;
-      *outcome.mutable_granted()->add_holdings() = holding;
+      *granted->add_holdings() = holding;
     }
-    return outcome;
   }
 };
 
@@ -303,6 +387,27 @@ struct World : Transport, Clock, Random, Observer {
                              call->status = status;
                              call->licenses = ids;
                            });
+    Pump();
+    return call;
+  }
+  std::shared_ptr<Call> CheckoutOn(const Terms& terms,
+                                   const std::vector<CheckoutRequest>& requests) {
+    auto call = std::make_shared<Call>();
+    session->StartCheckout(
+        requests, 5000,
+        [call](const Status& status, const std::vector<LicenseId>& ids) {
+          EXPECT_FALSE(call->status.has_value()) << "told twice";
+          call->status = status;
+          call->licenses = ids;
+        },
+        terms);
+    Pump();
+    return call;
+  }
+  std::shared_ptr<Call> Resize(LicenseId id, uint64_t count) {
+    auto call = std::make_shared<Call>();
+    session->StartResize(id, count, CountMode::kExact, 5000,
+                         [call](const Status& status) { call->status = status; });
     Pump();
     return call;
   }

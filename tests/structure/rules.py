@@ -297,6 +297,7 @@ MAY_LINK = {
     "triad_client": {"triad_client_core", "triad_license", "triad_messages", "triad_services",
                      ABSL, PROTOBUF, OPENSSL, GRPC, THREADS},
     "triad_examples": {"triad_client", THREADS},
+    "triad_shared": {"triad_license", "triad_messages", "triad_services", ABSL, THREADS},
     "triad_server_core": {"triad_license", "triad_quorum", "triad_messages", ABSL, PROTOBUF, OPENSSL},
     "triad_server_data": {"triad_server_core", "triad_storage", "triad_license", "triad_quorum", "triad_messages",
                           ABSL, PROTOBUF, XXHASH},
