@@ -66,7 +66,8 @@ absl::Status TakeValue(const Flag& flag, const std::vector<std::string>& argumen
     if (flag.takes == Takes::kValue && !more) {
       return Wrong(absl::StrCat(Shown(flag.name), " needs a value"));
     }
-    const bool take = more && (flag.takes == Takes::kValue || !LooksLikeFlag(arguments[*i + 1]));
+    const bool may = flag.takes == Takes::kOptionalValue && more;
+    const bool take = flag.takes == Takes::kValue || (may && !LooksLikeFlag(arguments[*i + 1]));
     written->value = take ? arguments[++*i] : "";
   }
   if (flag.takes == Takes::kValue && written->value->empty()) {

@@ -21,6 +21,7 @@ enum class Takes {
   kNothing,        // a switch
   kValue,          // =value, or the next argument
   kOptionalValue,  // =value, or the next argument unless it begins with '-'; else ""
+  kWrittenValue,   // =value, or ""
 };
 
 struct Flag {

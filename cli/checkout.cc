@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -24,7 +26,45 @@ std::string GrantObject(const Grant& grant) {
 }
 
 bool IsDenial(const Status& status) {
-  return status.kind == ErrorKind::kDenied || status.kind == ErrorKind::kUnverified;
+  return status.kind == ErrorKind::kDenied || status.kind == ErrorKind::kUnverified ||
+         status.kind == ErrorKind::kCancelled;
+}
+
+// Looking for signals while a checkout waits in a queue, and for its end.
+constexpr int64_t kLookMs = 50;
+
+// Blocks until the checkout is decided. A signal ends the wait: then what may be granted in that
+// moment goes back with the session.
+Result<std::vector<License>> CheckoutHearingSignals(Client* client, SignalWaiter* signals,
+                                                    const std::vector<CheckoutRequest>& requests,
+                                                    const CheckoutOptions& terms) {
+  struct Box {
+    std::mutex mutex;
+    std::optional<Result<std::vector<License>>> result;
+  };
+  auto box = std::make_shared<Box>();
+  client->CheckoutTogetherAsync(requests, terms, [box](Result<std::vector<License>> result) {
+    const std::lock_guard lock(box->mutex);
+    box->result.emplace(std::move(result));
+  });
+  bool interrupted = false;
+  while (true) {
+    {
+      const std::lock_guard lock(box->mutex);
+      if (box->result.has_value()) {
+        if (!interrupted || !box->result->ok()) return std::move(*box->result);
+        Status cancelled;
+        cancelled.kind = ErrorKind::kCancelled;
+        cancelled.code = -35;
+        cancelled.feature = requests[0].feature;
+        cancelled.message = "no longer waiting in the queue";
+        return cancelled;
+      }
+    }
+    if (signals->Wait(kLookMs).signal == 0) continue;
+    interrupted = true;
+    (void)client->CancelWaits();
+  }
 }
 
 // Gives everything back. The exit status.
@@ -51,6 +91,7 @@ FlagTable WithCheckoutFlags(FlagTable flags) {
   flags.push_back({"f", Takes::kValue, true});
   flags.push_back({"n", Takes::kValue});
   flags.push_back({"v", Takes::kValue});
+  flags.push_back({"wait", Takes::kWrittenValue});
   return WithClusterFlags(std::move(flags));
 }
 
@@ -79,6 +120,20 @@ absl::StatusOr<std::vector<CheckoutRequest>> RequestsOf(const Args& args) {
     requests.push_back(std::move(request));
   }
   return requests;
+}
+
+absl::StatusOr<CheckoutOptions> TermsOf(const Args& args) {
+  CheckoutOptions terms;
+  terms.wait = args.Has("wait");
+  if (args.Value("wait").empty()) return terms;
+  const auto limit = ParseSeconds(args.Value("wait"));
+  if (!limit.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--wait: ", limit.status().message()));
+  }
+  terms.wait_limit_ms = *limit;
+  // Waiting for 0 seconds is not waiting.
+  terms.wait = *limit > 0;
+  return terms;
 }
 
 std::vector<Grant> GrantsOf(const std::vector<License>& licenses) {
@@ -160,7 +215,10 @@ Result<Held> TakeLicenses(const Args& args, const std::vector<CheckoutRequest>& 
   client_options.on_event = options.on_event;
   Result<Client> client = Client::Open(client_options);
   if (!client) return refuse(client.status());
-  Result<std::vector<License>> licenses = client->CheckoutTogether(requests);
+  const bool waits = options.terms.wait && options.signals != nullptr;
+  Result<std::vector<License>> licenses =
+      waits ? CheckoutHearingSignals(&*client, options.signals, requests, options.terms)
+            : client->CheckoutTogether(requests, options.terms);
   if (!licenses) {
     (void)client->Close();
     return refuse(licenses.status());
@@ -175,6 +233,8 @@ int CheckoutVerb(const std::vector<std::string>& arguments) {
   if (!args.ok()) return RefuseUsage("checkout", args.status());
   const auto requests = RequestsOf(*args);
   if (!requests.ok()) return RefuseUsage("checkout", requests.status());
+  const auto terms = TermsOf(*args);
+  if (!terms.ok()) return RefuseUsage("checkout", terms.status());
   std::optional<int64_t> hold_ms;
   if (args->Has("hold")) {
     const auto hold = ParseSeconds(args->Value("hold"));
@@ -188,6 +248,8 @@ int CheckoutVerb(const std::vector<std::string>& arguments) {
   SignalWaiter signals({SIGINT, SIGTERM, SIGHUP});
   HoldOptions options;
   options.json = args->Has("json");
+  options.terms = *terms;
+  options.signals = &signals;
   options.on_event = [](const Event& event) { Complain(EventText(event)); };
   Result<Held> held = TakeLicenses(*args, *requests, options);
   if (!held) return ExitOf(held.status());

@@ -2,19 +2,24 @@
 // (for people and as JSON) is pure.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "cli/args.h"
+#include "cli/signals.h"
 #include "triad/client.h"
 
 namespace triad::cli {
 
-// The flags that say what to check out: -f, -n, -v, --up-to, --all.
+// The flags that say what to check out, and how: -f, -n, -v, --wait.
 FlagTable WithCheckoutFlags(FlagTable flags);
 // INVALID_ARGUMENT: wrong usage.
 absl::StatusOr<std::vector<CheckoutRequest>> RequestsOf(const Args& args);
+
+// What --wait says. INVALID_ARGUMENT: wrong usage.
+absl::StatusOr<CheckoutOptions> TermsOf(const Args& args);
 
 // One checkout that was granted.
 struct Grant {
@@ -48,6 +53,9 @@ struct Held {
 struct HoldOptions {
   bool json = false;
   std::string command = "triad";
+  CheckoutOptions terms;
+  // Of these, each ends a wait in the queue.
+  SignalWaiter* signals = nullptr;
   std::function<void(const Event&)> on_event;
 };
 Result<Held> TakeLicenses(const Args& args, const std::vector<CheckoutRequest>& requests,

@@ -34,6 +34,28 @@ Status NoAnswer(ErrorKind kind, bool certain) {
   return status;
 }
 
+absl::StatusOr<CheckoutOptions> Terms(const std::vector<std::string>& arguments) {
+  const auto args = ParseArgs(WithCheckoutFlags({}), Words::kCommand, arguments);
+  EXPECT_TRUE(args.ok()) << args.status();
+  return args.ok() ? TermsOf(*args) : args.status();
+}
+
+TEST(Checkout, WaitTakesItsSecondsOnlyBehindTheEqualsSign) {
+  EXPECT_FALSE(Terms({"-f", "a"})->wait);
+  EXPECT_TRUE(Terms({"-f", "a", "--wait", "sleep", "1"})->wait);
+  EXPECT_EQ(Terms({"-f", "a", "--wait", "7"})->wait_limit_ms, 0) << "that is COMMAND";
+  EXPECT_EQ(Terms({"-f", "a", "--wait=1.5"})->wait_limit_ms, 1500);
+  EXPECT_FALSE(Terms({"-f", "a", "--wait=0"})->wait);
+  EXPECT_FALSE(Terms({"-f", "a", "--wait=soon"}).ok());
+}
+
+TEST(Checkout, WhoeverStopsWaitingWasNotGranted) {
+  Status status;
+  status.kind = ErrorKind::kCancelled;
+  status.code = -35;
+  EXPECT_EQ(ExitOf(status), 1);
+}
+
 TEST(Checkout, CountAndVersionOfAFeatureStandAboveThoseForAll) {
   const auto requests = Requests({"-f", "a", "-f", "b:3", "-f", "c:4:8.0", "-n", "2", "-v", "8.1"});
   ASSERT_EQ(requests.size(), 3u);
@@ -53,7 +75,7 @@ TEST(Checkout, WrongUsageIsTwo) {
   EXPECT_EQ(CheckoutVerb({}), 2);
   EXPECT_EQ(CheckoutVerb({"-f", "a", "-n", "0"}), 2);
   EXPECT_EQ(CheckoutVerb({"-f", "a", "-n", "-1"}), 2);
-  EXPECT_EQ(CheckoutVerb({"-f", "a", "--wait"}), 2);
+  EXPECT_EQ(CheckoutVerb({"-f", "a", "--wait=soon"}), 2);
   EXPECT_EQ(CheckoutVerb({"-f", "a", "--hold=x"}), 2);
   EXPECT_EQ(CheckoutVerb({"-f", "a", "--all", "--up-to"}), 2);
   EXPECT_EQ(CheckoutVerb({"-f", "a", "b"}), 2);

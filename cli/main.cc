@@ -35,11 +35,11 @@ constexpr Verb kVerbs[] = {
     {"features", "[--json]", "what is licensed and in use", FeaturesVerb},
     {"checkout",
      "-f FEATURE[:COUNT[:VERSION]] [-f ...] [-n COUNT] [-v VERSION]\n"
-     "        [--up-to|--all] [--hold=SECONDS] [--json]",
+     "        [--up-to|--all] [--wait[=SECONDS]] [--hold=SECONDS] [--json]",
      "takes licenses (several -f: all or none) and holds them until a signal", CheckoutVerb},
     {"run",
      "-f FEATURE[:COUNT[:VERSION]] [-f ...] [-n COUNT] [-v VERSION]\n"
-     "        [--on-lost=continue|stop] -- COMMAND...",
+     "        [--wait[=SECONDS]] [--on-lost=continue|stop] -- COMMAND...",
      "holds licenses while COMMAND runs", RunVerb},
     {"keygen", "--vendor=NAME --out=DIR", "makes a vendor's keys: NAME.key, NAME.pub", KeygenVerb},
     {"sign", "--key=FILE --in=FILE --out=FILE", "signs a license file's lines", SignVerb},

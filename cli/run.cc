@@ -96,6 +96,8 @@ int RunVerb(const std::vector<std::string>& arguments) {
   if (!args.ok()) return refuse(args.status());
   const auto requests = RequestsOf(*args);
   if (!requests.ok()) return refuse(requests.status());
+  const auto terms = TermsOf(*args);
+  if (!terms.ok()) return refuse(terms.status());
   if (args->words().empty()) return refuse(absl::InvalidArgumentError("-- COMMAND is missing"));
   const std::string on_lost = args->Has("on-lost") ? args->Value("on-lost") : "continue";
   if (on_lost != "continue" && on_lost != "stop") {
@@ -105,10 +107,13 @@ int RunVerb(const std::vector<std::string>& arguments) {
   SignalWaiter signals({SIGINT, SIGTERM, SIGHUP, SIGCHLD});
   const std::set<int> before = OpenDescriptors();
   HoldOptions options;
+  options.terms = *terms;
+  options.signals = &signals;
   options.command = std::filesystem::path(args->words()[0]).filename().native();
   options.on_event = [&signals](const Event& event) {
     Complain(EventText(event));
-    if (event.kind == Event::Kind::kLost) signals.Wake();
+    const bool over = event.kind == Event::Kind::kLost || event.kind == Event::Kind::kEnded;
+    if (over) signals.Wake();
   };
   Result<Held> held = TakeLicenses(*args, *requests, options);
   if (!held) return ExitOf(held.status()) == kExitNo ? kExitRunDenied : kExitRunFailed;
