@@ -40,6 +40,7 @@ struct UsageRow {
 struct UsageChanges {
   std::vector<UsageRow> rows;  // ascending
   uint64_t first = 0;          // those below are deleted; 0 and 1: none
+  uint64_t next = 0;           // all below exist: what a store lacks of them is missing
 };
 
 // Numbers from `from` to below `to`.
@@ -47,6 +48,13 @@ struct UsageRange {
   uint64_t from = 0;
   uint64_t to = 0;
   bool operator==(const UsageRange&) const = default;
+};
+
+// Which usage records a store has: those from `first` to below `next`, without the missing ones.
+struct UsageHeld {
+  uint64_t first = 1;
+  uint64_t next = 1;
+  std::vector<UsageRange> missing;  // ascending
 };
 
 // All rows as they were at one moment, however long the reader takes and whatever is written
@@ -75,6 +83,23 @@ class LedgerStore {
       const std::function<absl::Status(absl::string_view key, absl::string_view value)>& row) = 0;
   // Changes the rows and the applied position in one atomic batch, not synced.
   virtual absl::Status Write(const std::vector<RowChange>& changes, LogPosition applied) = 0;
+  // Usage records for the batch of the next Write. A store may keep none: tests' do not.
+  virtual void AddUsage(UsageChanges) {}
+  virtual UsageHeld usage() const { return {}; }
+  // Replaces `rows` by the records from number `from` on, ascending: as many as `bytes_max` bytes
+  // allow, and at least one if there is one. `last` says that none follow these.
+  virtual absl::Status ReadUsage(uint64_t from, size_t bytes_max, std::vector<UsageRow>* rows,
+                                 bool* last) {
+    (void)from;
+    (void)bytes_max;
+    rows->clear();
+    *last = true;
+    return absl::OkStatus();
+  }
+  // What the records take on the disk, about; 0: not known.
+  virtual uint64_t UsageBytes() { return 0; }
+  // Puts records in that are missing; others are left out.
+  virtual absl::Status FillUsage(const std::vector<UsageRow>&) { return absl::OkStatus(); }
   // Makes all that was written durable; the log may then be trimmed up to applied().
   virtual absl::Status Sync() = 0;
   // The rows as they are now.

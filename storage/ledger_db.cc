@@ -1,5 +1,7 @@
 #include "storage/ledger_db.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -18,6 +20,7 @@
 #include "rocksdb/write_batch.h"
 #include "storage/bytes.h"
 #include "storage/limits.h"
+#include "storage/usage_index.h"
 #include "xxhash.h"
 
 namespace triad::storage {
@@ -26,8 +29,12 @@ namespace {
 using license::LogPosition;
 using license::RowChange;
 
-// Column families: "default" has the two meta rows, "ledger" the rows.
+// Column families: "default" has the meta rows, "ledger" the rows, "usage" the usage records under
+// their numbers, 8 bytes big-endian.
 constexpr char kLedgerFamily[] = "ledger";
+constexpr char kUsageFamily[] = "usage";
+// Which records there are: first, next, and [from, to) of each missing range.
+constexpr absl::string_view kUsageKey = "usage";
 constexpr absl::string_view kAppliedKey = "applied";
 constexpr absl::string_view kFormatKey = "format";
 constexpr absl::string_view kFormat = "2";
@@ -56,6 +63,20 @@ std::string Encode(const Seal& seal) {
   AppendNumber(seal.applied.term, 8, &out);
   AppendNumber(seal.sum, 8, &out);
   return out;
+}
+
+std::string UsageKey(uint64_t number) {
+  std::string key;
+  for (int shift = 56; shift >= 0; shift -= 8) {
+    key.push_back(static_cast<char>(number >> shift & 0xff));
+  }
+  return key;
+}
+
+uint64_t ReadNumberBigEndian(absl::string_view bytes) {
+  uint64_t number = 0;
+  for (const char byte : bytes) number = number << 8 | static_cast<uint8_t>(byte);
+  return number;
 }
 
 uint64_t RowHash(absl::string_view key, absl::string_view value) {
@@ -211,11 +232,13 @@ class LedgerDb final : public license::LedgerStore {
         env_(std::move(env)),
         db_(std::move(db)),
         meta_(families[0]),
-        ledger_(families[1]) {}
+        ledger_(families[1]),
+        usage_family_(families[2]) {}
   ~LedgerDb() override {
     // Errors have nobody left to go to, and nothing here is the only copy.
     (void)db_->DestroyColumnFamilyHandle(meta_);
     (void)db_->DestroyColumnFamilyHandle(ledger_);
+    (void)db_->DestroyColumnFamilyHandle(usage_family_);
     (void)db_->Close();
   }
 
@@ -226,6 +249,12 @@ class LedgerDb final : public license::LedgerStore {
   absl::Status Load(
       const std::function<absl::Status(absl::string_view, absl::string_view)>& row) override;
   absl::Status Write(const std::vector<RowChange>& changes, LogPosition applied) override;
+  void AddUsage(license::UsageChanges usage) override;
+  license::UsageHeld usage() const override { return usage_.held(); }
+  absl::Status ReadUsage(uint64_t from, size_t bytes_max, std::vector<license::UsageRow>* rows,
+                         bool* last) override;
+  uint64_t UsageBytes() override;
+  absl::Status FillUsage(const std::vector<license::UsageRow>& rows) override;
   absl::Status Sync() override;
   absl::StatusOr<std::unique_ptr<license::LedgerView>> TakeView() override {
     return std::make_unique<SnapshotView>(dir_, db_.get(), ledger_, seal_.applied);
@@ -233,13 +262,18 @@ class LedgerDb final : public license::LedgerStore {
 
  private:
   absl::Status Put(const Seal& seal, rocksdb::WriteBatch* batch);
+  absl::Status PutUsage(const std::vector<license::UsageRow>& rows, const UsageIndex& index,
+                        rocksdb::WriteBatch* batch);
 
   const std::string dir_;
   const std::shared_ptr<rocksdb::Env> env_;  // outlives the database
   const std::unique_ptr<rocksdb::DB> db_;
   rocksdb::ColumnFamilyHandle* const meta_;
   rocksdb::ColumnFamilyHandle* const ledger_;
+  rocksdb::ColumnFamilyHandle* const usage_family_;
   Seal seal_;
+  UsageIndex usage_;
+  license::UsageChanges new_usage_;  // for the next Write
 };
 
 absl::Status LedgerDb::Start() {
@@ -271,7 +305,13 @@ absl::Status LedgerDb::Start() {
   }
   seal_.applied = {ReadNumber(applied, 0, 8), ReadNumber(applied, 8, 8)};
   seal_.sum = ReadNumber(applied, 16, 8);
-  return absl::OkStatus();
+  std::string usage;
+  const rocksdb::Status has_usage = db_->Get(read, meta_, ToSlice(kUsageKey), &usage);
+  if (has_usage.IsNotFound()) return absl::OkStatus();
+  if (!has_usage.ok()) return ToStatus(has_usage, "read", dir_);
+  if (usage_.Decode(usage)) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat("the ledger database ", dir_, " does not know its usage records"));
 }
 
 absl::Status LedgerDb::Load(
@@ -318,7 +358,87 @@ absl::Status LedgerDb::Write(const std::vector<RowChange>& changes, LogPosition 
     }
     if (!status.ok()) return ToStatus(status, "write", dir_);
   }
-  return Put(seal, &batch);
+  UsageIndex index = usage_;
+  const license::UsageChanges usage = std::exchange(new_usage_, {});
+  for (const license::UsageRow& row : usage.rows) index.Append(row.number);
+  const uint64_t first_before = index.held().first;
+  index.PruneBelow(usage.first);
+  index.ExpectBelow(usage.next);
+  if (index.held().first > first_before) {
+    const rocksdb::Status status =
+        batch.DeleteRange(usage_family_, UsageKey(first_before), UsageKey(index.held().first));
+    if (!status.ok()) return ToStatus(status, "write", dir_);
+  }
+  if (!usage.rows.empty() || index.held().next > usage_.held().next ||
+      index.held().first > first_before) {
+    if (absl::Status s = PutUsage(usage.rows, index, &batch); !s.ok()) return s;
+  }
+  if (absl::Status s = Put(seal, &batch); !s.ok()) return s;
+  usage_ = std::move(index);
+  return absl::OkStatus();
+}
+
+void LedgerDb::AddUsage(license::UsageChanges usage) {
+  new_usage_.first = std::max(new_usage_.first, usage.first);
+  new_usage_.next = std::max(new_usage_.next, usage.next);
+  new_usage_.rows.insert(new_usage_.rows.end(), std::make_move_iterator(usage.rows.begin()),
+                         std::make_move_iterator(usage.rows.end()));
+}
+
+// Those that are pruned already are left out.
+absl::Status LedgerDb::PutUsage(const std::vector<license::UsageRow>& rows, const UsageIndex& index,
+                                rocksdb::WriteBatch* batch) {
+  rocksdb::Status status;
+  for (const license::UsageRow& row : rows) {
+    if (row.number < index.held().first) continue;
+    status = batch->Put(usage_family_, UsageKey(row.number), row.bytes);
+    if (!status.ok()) return ToStatus(status, "write", dir_);
+  }
+  status = batch->Put(meta_, ToSlice(kUsageKey), index.Encode());
+  return ToStatus(status, "write", dir_);
+}
+
+absl::Status LedgerDb::ReadUsage(uint64_t from, size_t bytes_max,
+                                 std::vector<license::UsageRow>* rows, bool* last) {
+  rows->clear();
+  *last = false;
+  rocksdb::ReadOptions read;
+  read.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(read, usage_family_));
+  size_t bytes = 0;
+  for (it->Seek(UsageKey(std::max(from, usage_.held().first))); it->Valid(); it->Next()) {
+    if (it->key().size() != sizeof(uint64_t)) {
+      return absl::DataLossError(
+          absl::StrCat("the ledger database ", dir_, " has a usage record without a number"));
+    }
+    bytes += it->value().size();
+    if (!rows->empty() && bytes > bytes_max) return absl::OkStatus();
+    rows->push_back({ReadNumberBigEndian(FromSlice(it->key())), it->value().ToString()});
+  }
+  *last = true;
+  return ToStatus(it->status(), "read", dir_);
+}
+
+uint64_t LedgerDb::UsageBytes() {
+  uint64_t files = 0;
+  uint64_t memory = 0;
+  (void)db_->GetIntProperty(usage_family_, rocksdb::DB::Properties::kEstimateLiveDataSize, &files);
+  (void)db_->GetIntProperty(usage_family_, rocksdb::DB::Properties::kCurSizeAllMemTables, &memory);
+  return files + memory;
+}
+
+absl::Status LedgerDb::FillUsage(const std::vector<license::UsageRow>& rows) {
+  UsageIndex index = usage_;
+  std::vector<license::UsageRow> missing;
+  for (const license::UsageRow& row : rows) {
+    if (index.Fill(row.number)) missing.push_back(row);
+  }
+  rocksdb::WriteBatch batch;
+  if (absl::Status s = PutUsage(missing, index, &batch); !s.ok()) return s;
+  const rocksdb::Status status = db_->Write(rocksdb::WriteOptions(), &batch);
+  if (!status.ok()) return ToStatus(status, "write", dir_);
+  usage_ = std::move(index);
+  return absl::OkStatus();
 }
 
 // Writes the batch with its seal.
@@ -394,7 +514,9 @@ absl::StatusOr<std::unique_ptr<license::LedgerStore>> OpenIn(const std::string& 
                                                              std::shared_ptr<rocksdb::Env> env) {
   const rocksdb::Options options = MakeOptions(ours, env.get());
   const std::vector<rocksdb::ColumnFamilyDescriptor> families = {
-      {rocksdb::kDefaultColumnFamilyName, options}, {kLedgerFamily, options}};
+      {rocksdb::kDefaultColumnFamilyName, options},
+      {kLedgerFamily, options},
+      {kUsageFamily, options}};
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* raw = nullptr;
   const rocksdb::Status status = rocksdb::DB::Open(options, dir, families, &handles, &raw);

@@ -94,6 +94,61 @@ TEST_F(LedgerDbTest, RowsComeBackInKeyOrderWithTheirPosition) {
   EXPECT_EQ(db_->applied(), (LogPosition{8, 2}));
 }
 
+// Numbers of the usage records from `from` on.
+std::vector<uint64_t> UsageOf(LedgerStore* db, uint64_t from, size_t bytes_max, bool* last) {
+  std::vector<license::UsageRow> rows;
+  EXPECT_TRUE(db->ReadUsage(from, bytes_max, &rows, last).ok());
+  std::vector<uint64_t> numbers;
+  for (const license::UsageRow& row : rows) {
+    numbers.push_back(row.number);
+    EXPECT_EQ(row.bytes, absl::StrCat("record ", row.number));
+  }
+  return numbers;
+}
+
+license::UsageChanges UsageFrom(uint64_t from, uint64_t to, uint64_t first = 0) {
+  license::UsageChanges changes;
+  for (uint64_t n = from; n <= to; ++n) changes.rows.push_back({n, absl::StrCat("record ", n)});
+  changes.first = first;
+  return changes;
+}
+
+TEST_F(LedgerDbTest, UsageRecordsComeWithTheRowsAndInTheOrderOfTheirNumbers) {
+  db_->AddUsage(UsageFrom(1, 2));
+  db_->AddUsage(UsageFrom(3, 300));
+  bool last = false;
+  EXPECT_THAT(UsageOf(db_.get(), 1, 100, &last), IsEmpty());
+  ASSERT_TRUE(db_->Write({{"a", "1"}}, {7, 2}).ok());
+  Open();
+  EXPECT_THAT(UsageOf(db_.get(), 255, 30, &last), ElementsAre(255, 256, 257));
+  EXPECT_FALSE(last);
+  EXPECT_THAT(UsageOf(db_.get(), 299, 1000, &last), ElementsAre(299, 300));
+  EXPECT_TRUE(last);
+  EXPECT_EQ(db_->usage().next, 301u);
+  EXPECT_THAT(Load(), ElementsAre(Pair("a", "1")));
+}
+
+TEST_F(LedgerDbTest, PrunedUsageRecordsAreGone) {
+  db_->AddUsage(UsageFrom(1, 10));
+  ASSERT_TRUE(db_->Write({}, {1, 1}).ok());
+  db_->AddUsage(UsageFrom(11, 11, 9));
+  ASSERT_TRUE(db_->Write({}, {2, 1}).ok());
+  Open();
+  bool last = false;
+  EXPECT_THAT(UsageOf(db_.get(), 1, 1000, &last), ElementsAre(9, 10, 11));
+  EXPECT_EQ(db_->usage().first, 9u);
+}
+
+TEST_F(LedgerDbTest, MissingUsageRecordsAreKnownAndFilledIn) {
+  db_->AddUsage(UsageFrom(5, 6));
+  ASSERT_TRUE(db_->Write({}, {1, 1}).ok());
+  ASSERT_TRUE(db_->FillUsage(UsageFrom(3, 5).rows).ok());
+  Open();
+  EXPECT_EQ(db_->usage().missing, (std::vector<license::UsageRange>{{1, 3}}));
+  bool last = false;
+  EXPECT_THAT(UsageOf(db_.get(), 1, 1000, &last), ElementsAre(3, 4, 5, 6));
+}
+
 TEST_F(LedgerDbTest, ABatchWithoutRowsMovesThePosition) {
   ASSERT_TRUE(db_->Write({}, {9, 3}).ok());
   ASSERT_TRUE(db_->Sync().ok());

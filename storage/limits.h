@@ -26,4 +26,8 @@ inline constexpr int kLedgerOpenFilesMax = 256;
 inline constexpr size_t kLedgerInfoLogsMax = 2;
 inline constexpr size_t kLedgerInfoLogBytesMax = 1u << 20;
 
+// Ranges of usage records that a store lacks: each jump to a snapshot makes one, and it is filled
+// soon.
+inline constexpr size_t kUsageGapsMax = 64;
+
 }  // namespace triad::storage
