@@ -148,6 +148,7 @@ UsageChanges Ledger::TakeUsage() {
   UsageChanges changes;
   changes.rows.swap(usage_);
   changes.first = usage_chain().first();
+  changes.next = usage_chain().count() + 1;
   return changes;
 }
 

@@ -54,9 +54,8 @@ std::string HeldBy(const LedgerState& state, absl::string_view feature) {
     for (const uint64_t handle : use->handles) {
       const Checkout* checkout = state.FindCheckout(handle);
       if (++seen > kHoldersSeenMax) break;
-      if (checkout == nullptr || checkout->session == nullptr) continue;
-      const v1::Identity& identity = checkout->session->identity;
-      const std::string name = absl::StrCat(identity.user(), "@", identity.host());
+      if (checkout == nullptr) continue;
+      const std::string name = absl::StrCat(UserOf(*checkout), "@", IdentityOf(*checkout).host());
       const auto known = std::find_if(holders.begin(), holders.end(),
                                       [&name](const auto& holder) { return holder.first == name; });
       if (known != holders.end()) {
@@ -106,6 +105,31 @@ v1::UsageRecord::Kind KindOf(LedgerEvent::Kind kind) {
       return v1::UsageRecord::CHECKED_IN;
     case LedgerEvent::Kind::kDenied:
       return v1::UsageRecord::DENIED;
+    case LedgerEvent::Kind::kQueued:
+      return v1::UsageRecord::QUEUED;
+    case LedgerEvent::Kind::kDequeued:
+    case LedgerEvent::Kind::kGranted:
+      return v1::UsageRecord::DEQUEUED;
+    case LedgerEvent::Kind::kLingers:
+      return v1::UsageRecord::LINGERS;
+    case LedgerEvent::Kind::kLingerOver:
+      return v1::UsageRecord::LINGER_OVER;
+    case LedgerEvent::Kind::kReserved:
+      return v1::UsageRecord::RESERVED;
+    case LedgerEvent::Kind::kUnreserved:
+      return v1::UsageRecord::UNRESERVED;
+    case LedgerEvent::Kind::kViolation:
+      return v1::UsageRecord::VIOLATION;
+    case LedgerEvent::Kind::kRestored:
+      return v1::UsageRecord::RESTORED;
+    case LedgerEvent::Kind::kBorrowed:
+      return v1::UsageRecord::BORROWED;
+    case LedgerEvent::Kind::kReturned:
+      return v1::UsageRecord::RETURNED;
+    case LedgerEvent::Kind::kResized:
+      return v1::UsageRecord::RESIZED;
+    case LedgerEvent::Kind::kClockUndone:
+      return v1::UsageRecord::CLOCK;
     case LedgerEvent::Kind::kInstalled:
       return v1::UsageRecord::LICENSES_CHANGED;
     case LedgerEvent::Kind::kMembers:
@@ -122,7 +146,7 @@ bool HasStart(v1::UsageRecord::Kind kind) {
 }
 
 // What the record says of the request itself, beside what came of it.
-void SetDenied(const v1::LogRecord& record, v1::UsageRecord& usage) {
+void SetRequest(const v1::LogRecord& record, v1::UsageRecord& usage) {
   if (!record.command().has_request() || !record.command().request().has_checkout()) return;
   const v1::Checkout& checkout = record.command().request().checkout();
   if (!checkout.user().empty()) usage.set_user(checkout.user());
@@ -178,6 +202,7 @@ class Recorder {
   void AddEvent(const v1::LogRecord& record, const LedgerEvent& event);
   void AddAdmin(const v1::AdminCommand& admin, const v1::Outcome& outcome);
   void AddPruned(const v1::PruneUsage& prune);
+  void HidePeople(v1::UsageRecord& usage) const;
 
  private:
   void Append(v1::UsageRecord& record);
@@ -217,9 +242,17 @@ void Recorder::AddEvent(const v1::LogRecord& record, const LedgerEvent& event) {
   usage.set_node(event.node);
   if (event.identity != nullptr) SetIdentity(*event.identity, usage);
   SetHolding(event.holding, usage);
-  if (kind == v1::UsageRecord::DENIED) {
-    SetDenied(record, usage);
-    if (event.code == ToNumber(DenialCode::kAllInUse)) {
+  if (event.ticket != 0) usage.set_handle(event.ticket);
+  if (kind == v1::UsageRecord::RESIZED) usage.set_count_before(event.count);
+  if (event.reservation != 0) {
+    usage.set_handle(event.reservation);
+    usage.set_count(event.count);
+  }
+  usage.set_who(event.who);
+  if (event.kind == LedgerEvent::Kind::kGranted) usage.set_reason("granted");
+  if (kind == v1::UsageRecord::DENIED || kind == v1::UsageRecord::QUEUED) {
+    SetRequest(record, usage);
+    if (event.code == ToNumber(DenialCode::kAllInUse) || kind == v1::UsageRecord::QUEUED) {
       usage.set_held_by(HeldBy(state_, event.feature));
     }
   }
@@ -232,8 +265,23 @@ void Recorder::AddEvent(const v1::LogRecord& record, const LedgerEvent& event) {
   if (!usage.feature().empty()) {
     if (const Pool* pool = state_.catalog().FindPool(usage.pool())) usage.set_vendor(pool->vendor);
     SetTotals(state_, usage);
+    HidePeople(usage);
   }
   Append(usage);
+}
+
+// A vendor's REPORTLOG ... HIDE_USER keeps names out of the records themselves: what is not written
+// down cannot be read anywhere. One and the same user stays told from others.
+void Recorder::HidePeople(v1::UsageRecord& usage) const {
+  const auto& settings = state_.catalog().policy().settings();
+  const auto options = settings.find(usage.vendor());
+  if (options == settings.end() || !options->second.report_log ||
+      !options->second.report_log->hide_user) {
+    return;
+  }
+  usage.set_user(HashedName(chain_.names_key(), usage.user()));
+  usage.clear_display();
+  usage.clear_held_by();
 }
 
 void Recorder::AddAdmin(const v1::AdminCommand& admin, const v1::Outcome& outcome) {

@@ -127,6 +127,26 @@ TEST_F(UsageRecords, ARequestAnsweredAgainIsNotRecordedAgain) {
   EXPECT_TRUE(Take().empty());
 }
 
+TEST_F(UsageRecords, HideUserKeepsNamesOutOfTheRecordsThemselves) {
+  v1::Command install;
+  *install.mutable_install() = SetOf("FEATURE f acme 1.0 permanent 2\n", 1);
+  v1::InstallLicenses::File& options = *install.mutable_install()->add_option_files();
+  options.set_name("acme");
+  options.set_content("REPORTLOG +/var/log/x HIDE_USER\n");
+  Do(install);
+  Do(OpenOf("t"));
+  Take();
+  Do(CheckoutOf("s", 1, {ItemOf("f", 2)}));
+  Do(CheckoutOf("t", 1, {ItemOf("f", 1)}));
+  const auto records = Take();
+  ASSERT_EQ(records.size(), 2u);
+  EXPECT_EQ(records[0].user().substr(0, 5), "user-");
+  EXPECT_EQ(records[0].user(), records[1].user());
+  for (const v1::UsageRecord& record : records) {
+    EXPECT_EQ(record.SerializeAsString().find("ann"), std::string::npos);
+  }
+}
+
 TEST_F(UsageRecords, NothingIsRecordedBeforeAllNodesDo) {
   Ledger old;
   v1::Command install;
