@@ -1,6 +1,7 @@
 #include "server/admin_service.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -18,6 +19,7 @@ namespace {
 constexpr int64_t kAnswerTimeoutMs = kReadTimeoutMs + 500;
 // A change is read for first, then proposed.
 constexpr int64_t kChangeTimeoutMs = kReadTimeoutMs + kRequestTimeoutMs + 500;
+constexpr int64_t kUsagePageTimeoutMs = 10'000;
 
 grpc::Status FromAbsl(const absl::Status& status) {
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
@@ -95,6 +97,108 @@ grpc::Status AdminCalls::GetUsage(grpc::ServerContext*, const v1::GetUsageReques
   }
   if (!answer->status.ok()) return FromAbsl(answer->status);
   response->Swap(&answer->usage);
+  return grpc::Status::OK;
+}
+
+namespace {
+
+// One page of the ledger's store; nullopt: it does not answer.
+std::optional<UsageRead> ReadPage(UsageReader* reader, const UsageQuery& query) {
+  struct Answer {
+    absl::Notification done;
+    UsageRead read;
+  };
+  auto answer = std::make_shared<Answer>();
+  reader->ReadUsage(query, [answer](UsageRead read) {
+    answer->read = std::move(read);
+    answer->done.Notify();
+  });
+  if (!answer->done.WaitForNotificationWithTimeout(absl::Milliseconds(kUsagePageTimeoutMs))) {
+    return std::nullopt;
+  }
+  return std::move(answer->read);
+}
+
+bool IsWanted(const license::UsageRow& row, const v1::ReadUsageRequest& request) {
+  if (request.all()) return true;
+  v1::UsageRecord record;
+  if (!record.ParseFromString(row.bytes)) return true;  // whoever asks shall see that
+  return record.wall_ms() >= request.from_ms() &&
+         (request.to_ms() == 0 || record.wall_ms() < request.to_ms());
+}
+
+}  // namespace
+
+// The records up to the chain's end as it is now. Each page is read when the one before has left,
+// so a slow reader holds up nobody.
+grpc::Status AdminCalls::ReadUsage(grpc::ServerContext* context,
+                                   const v1::ReadUsageRequest* request,
+                                   grpc::ServerWriter<v1::UsagePage>* writer) {
+  struct Answer {
+    absl::Notification done;
+    absl::Status status;
+    v1::UsageChain chain;
+  };
+  auto answer = std::make_shared<Answer>();
+  auto when_read = [this, answer](const absl::Status& status) {
+    answer->status = status;
+    if (!status.ok()) return answer->done.Notify();
+    answer->chain = node_->ledger().usage_chain();
+    node_->AwaitWritten([answer] { answer->done.Notify(); });
+  };
+  loop_->Post([this, when_read, stale = request->stale()] {
+    if (stale) {
+      when_read(absl::OkStatus());
+    } else {
+      node_->Read(when_read);
+    }
+  });
+  if (!answer->done.WaitForNotificationWithTimeout(absl::Milliseconds(kAnswerTimeoutMs))) {
+    return NoAnswer();
+  }
+  if (!answer->status.ok()) return FromAbsl(answer->status);
+  UsageQuery query;
+  query.after = request->after();
+  query.from_ms = request->all() ? 0 : request->from_ms();
+  query.bytes_max = kUsagePageBytes;
+  bool first = true;
+  while (!context->IsCancelled()) {
+    auto read = ReadPage(usage_reader_, query);
+    if (!read) return NoAnswer();
+    v1::UsagePage page;
+    if (first) {
+      *page.mutable_chain() = answer->chain;
+      page.mutable_chain()->clear_names_key();
+      for (const license::UsageRange& range : read->held.missing) {
+        page.add_gaps()->set_from(range.from);
+        page.mutable_gaps(page.gaps_size() - 1)->set_to(range.to);
+      }
+    }
+    bool end = read->last || read->rows.empty();
+    for (license::UsageRow& row : read->rows) {
+      query.after = row.number;
+      end = end || row.number >= answer->chain.count();
+      if (row.number > answer->chain.count()) break;
+      if (IsWanted(row, *request)) page.add_records(std::move(row.bytes));
+    }
+    query.from_ms = 0;
+    if ((first || page.records_size() > 0) && !writer->Write(page)) break;
+    first = false;
+    if (end) return grpc::Status::OK;
+  }
+  return {grpc::StatusCode::CANCELLED, "the caller went away"};
+}
+
+grpc::Status AdminCalls::RotateLogs(grpc::ServerContext* context,
+                                    const v1::RotateLogsRequest* request,
+                                    v1::RotateLogsResponse* response) {
+  const grpc::Status allowed = CheckMayChange(*context);
+  if (!allowed.ok()) return allowed;
+  if (logs_ == nullptr) return {grpc::StatusCode::NOT_FOUND, "this node writes no logs"};
+  auto paths =
+      logs_->Rotate(request->which(), request->vendor(), request->new_path(), request->old_path());
+  if (!paths.ok()) return FromAbsl(paths.status());
+  for (const std::string& path : *paths) response->add_paths(path);
   return grpc::Status::OK;
 }
 

@@ -11,7 +11,9 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "server/disk_io.h"
 #include "server/event_loop.h"
+#include "server/log_control.h"
 #include "server/node.h"
 #include "triad/v1/admin.grpc.pb.h"
 
@@ -33,6 +35,10 @@ class AdminCalls final : public v1::AdminService::Service {
         files_(std::move(files)),
         who_(std::move(who)) {}
   void set_node(Node* node) { node_ = node; }
+  void set_usage(UsageReader* reader, LogControl* logs) {
+    usage_reader_ = reader;
+    logs_ = logs;
+  }
 
   grpc::Status GetStatus(grpc::ServerContext* context, const v1::GetStatusRequest* request,
                          v1::NodeStatus* response) override;
@@ -40,6 +46,10 @@ class AdminCalls final : public v1::AdminService::Service {
                         v1::Usage* response) override;
   grpc::Status TransferLead(grpc::ServerContext* context, const v1::TransferLeadRequest* request,
                             v1::TransferLeadResponse* response) override;
+  grpc::Status ReadUsage(grpc::ServerContext* context, const v1::ReadUsageRequest* request,
+                         grpc::ServerWriter<v1::UsagePage>* writer) override;
+  grpc::Status RotateLogs(grpc::ServerContext* context, const v1::RotateLogsRequest* request,
+                          v1::RotateLogsResponse* response) override;
 
   grpc::Status Reread(grpc::ServerContext* context, const v1::RereadRequest* request,
                       v1::RereadResponse* response) override;
@@ -55,6 +65,8 @@ class AdminCalls final : public v1::AdminService::Service {
   const FileSources files_;
   const std::function<std::string(const std::string&)> who_;
   Node* node_ = nullptr;
+  UsageReader* usage_reader_ = nullptr;
+  LogControl* logs_ = nullptr;
 };
 
 }  // namespace triad::server

@@ -23,6 +23,7 @@
 #include "server/site.h"
 #include "server/system.h"
 #include "server/usage.h"
+#include "server/usage_logs.h"
 #include "server/wire.h"
 #include "storage/identity.h"
 #include "storage/ledger_db.h"
@@ -76,6 +77,7 @@ class Daemon {
   absl::Status Prepare();
   absl::Status Open();
   absl::Status ChooseServers(const Site& site);
+  void MakeUsageLogs();
   void MakeNode(Site site);
   bool AfterBatch();
   void Tell();
@@ -96,6 +98,7 @@ class Daemon {
   std::string host_id_;  // what this machine shows
   bool host_id_matches_ = true;
   std::unique_ptr<IdentityOnDisk> identity_writer_;
+  std::unique_ptr<UsageLogs> usage_logs_;  // outlives the node
   std::unique_ptr<Node> node_;
   std::unique_ptr<Wire> wire_;
   std::unique_ptr<LogThread> log_thread_;
@@ -234,6 +237,26 @@ absl::Status Daemon::Prepare() {
   return wire_->Start(node_.get());
 }
 
+void Daemon::MakeUsageLogs() {
+  UsageLogs::Config config;
+  config.debug_log = flags_.debug_log;
+  config.datestamp = flags_.datestamp;
+  config.place_dir = flags_.data_dir;
+  const Node::Server& own = servers_[static_cast<size_t>(opened_.identity.slot) - 1];
+  config.start.host = own.host;
+  config.start.port = own.port;
+  config.start.version = TRIAD_VERSION;
+  config.start.pid = getpid();
+  config.start.license_files = flags_.license;
+  if (servers_.size() > 1) {
+    for (const Node::Server& server : servers_) {
+      absl::StrAppend(&config.start.servers, config.start.servers.empty() ? "" : ",",
+                      server.Address());
+    }
+  }
+  usage_logs_ = std::make_unique<UsageLogs>(std::move(config), &clock_, logger_);
+}
+
 void Daemon::MakeNode(Site site) {
   const auto self = static_cast<quorum::Slot>(opened_.identity.slot);
   Wire::Config wire;
@@ -265,9 +288,18 @@ void Daemon::MakeNode(Site site) {
     auto shared = std::make_shared<std::unique_ptr<license::Ledger>>(std::move(ledger));
     loop_.Post([this, shared] { node_->OnStaged(std::move(*shared)); });
   };
+  results.gap = [this](const UsageGap& gap) {
+    loop_.Post([this, gap] { node_->OnUsageGap(gap); });
+  };
+  results.filled = [this] { loop_.Post([this] { node_->OnUsageFilled(); }); };
+  results.prune = [this](const v1::PruneUsage& prune) {
+    loop_.Post([this, prune] { node_->OnPrunePlan(prune); });
+  };
   ledger_thread_ = std::make_unique<LedgerThread>(
       LedgerDisk(ledger_home_.get(), std::move(opened_.store), place_.limits), logger_,
       std::move(results));
+  MakeUsageLogs();
+  wire_->SetUsage(ledger_thread_.get(), usage_logs_.get());
   identity_writer_ = std::make_unique<IdentityOnDisk>(place_, logger_, [this](OpenedData opened) {
     log_thread_->Begin(std::move(opened.log));
     ledger_thread_->Begin(std::move(opened.store));
@@ -294,6 +326,8 @@ void Daemon::MakeNode(Site site) {
   config.own_license_hash = site.catalog.license_hash();
   config.own_files.set_from_node(static_cast<uint32_t>(self));
   config.warnings = warnings_;
+  config.usage_keep_ms = flags_.usage_keep_days * 24 * 3'600'000;
+  config.usage_keep_bytes = static_cast<uint64_t>(flags_.usage_keep_mb) << 20;
   if (flags_.log_keep_entries > 0) {
     config.log_keep_entries = static_cast<uint64_t>(flags_.log_keep_entries);
   }
@@ -308,6 +342,7 @@ void Daemon::MakeNode(Site site) {
   env.logger = logger_;
   env.disk_space = &disk_space_;
   env.snapshots = wire_.get();
+  env.usage_sink = usage_logs_.get();
   node_ = std::make_unique<Node>(std::move(config), env, Membership(std::move(membership)),
                                  std::move(opened_.recovered), std::move(opened_.ledger));
 }
@@ -363,9 +398,14 @@ int Daemon::Run() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   std::thread waiter([this, signals] {
-    int signal = 0;
-    sigwait(&signals, &signal);
+    for (;;) {
+      int signal = 0;
+      sigwait(&signals, &signal);
+      if (signal != SIGHUP) break;
+      usage_logs_->Reopen();
+    }
     loop_.Post([this] { BeginStop(); });
   });
   const auto& own = servers_[static_cast<size_t>(opened_.identity.slot) - 1];
@@ -380,6 +420,7 @@ int Daemon::Run() {
   logger_->Log(LogLevel::kNotice, "stopped");
   kill(getpid(), SIGTERM);  // the waiter, if no signal has ended it yet
   waiter.join();
+  usage_logs_.reset();
   return refused_ ? kExitRefused : kExitStopped;
 }
 

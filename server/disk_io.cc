@@ -121,6 +121,49 @@ void LedgerThread::Write(std::vector<license::RowChange> changes, license::LogPo
   });
 }
 
+void LedgerThread::AddUsage(license::UsageChanges usage) {
+  Add([this, usage = std::move(usage)] {
+    disk_.AddUsage(usage);
+    return absl::OkStatus();
+  });
+}
+
+void LedgerThread::ReadUsage(UsageQuery query, std::function<void(UsageRead)> done) {
+  Add([this, query, done = std::move(done)] {
+    if (!disk_.has_store()) {
+      done(UsageRead());
+      return absl::OkStatus();
+    }
+    auto read = disk_.ReadUsage(query);
+    if (read.ok()) done(std::move(*read));
+    return read.status();
+  });
+}
+
+void LedgerThread::FindUsageGap() {
+  Add([this] {
+    auto gap = disk_.FindUsageGap();
+    if (gap.ok()) results_.gap(*gap);
+    return gap.status();
+  });
+}
+
+void LedgerThread::FillUsage(std::vector<license::UsageRow> rows) {
+  Add([this, rows = std::move(rows)] {
+    const absl::Status status = disk_.FillUsage(rows);
+    if (status.ok()) results_.filled();
+    return status;
+  });
+}
+
+void LedgerThread::PlanPrune(UsageKeep keep) {
+  Add([this, keep] {
+    auto plan = disk_.PlanPrune(keep);
+    if (plan.ok() && plan->has_value()) results_.prune(**plan);
+    return plan.status();
+  });
+}
+
 void LedgerThread::Sync() {
   Add([this] {
     const auto position = disk_.Sync();

@@ -61,9 +61,20 @@ struct LedgerResults {
   std::function<void(license::LogPosition)> synced;
   std::function<void(SnapshotRows)> read;
   std::function<void(std::unique_ptr<license::Ledger>)> staged;
+  std::function<void(v1::PruneUsage)> prune;
+  std::function<void(UsageGap)> gap;
+  std::function<void()> filled;
 };
 
-class LedgerThread : public LedgerWriter {
+// Reads usage records; called from any thread.
+class UsageReader {
+ public:
+  virtual ~UsageReader() = default;
+  // `done` is called on the ledger's thread.
+  virtual void ReadUsage(UsageQuery query, std::function<void(UsageRead)> done) = 0;
+};
+
+class LedgerThread : public LedgerWriter, public UsageReader {
  public:
   LedgerThread(LedgerDisk disk, Logger* logger, LedgerResults results);
   // Does what was handed over, makes it durable, ends.
@@ -72,6 +83,11 @@ class LedgerThread : public LedgerWriter {
   // Another store from now on (LedgerDisk::Begin).
   void Begin(std::unique_ptr<license::LedgerStore> store);
   void Write(std::vector<license::RowChange> changes, license::LogPosition applied) override;
+  void AddUsage(license::UsageChanges usage) override;
+  void ReadUsage(UsageQuery query, std::function<void(UsageRead)> done) override;
+  void PlanPrune(UsageKeep keep) override;
+  void FindUsageGap() override;
+  void FillUsage(std::vector<license::UsageRow> rows) override;
   void Sync() override;
   void ReadSnapshot(uint64_t view, std::string after, size_t bytes_max) override;
   void CloseSnapshot(uint64_t view) override;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "license/catalog.h"
 #include "license/ledger_store.h"
 #include "quorum/members.h"
 #include "quorum/types.h"
@@ -81,6 +82,31 @@ struct SnapshotRows {
   bool last = false;
 };
 
+// Which usage records are asked for.
+struct UsageQuery {
+  uint64_t after = 0;   // behind this number
+  int64_t from_ms = 0;  // not before this date and time (of the record); 0: any
+  size_t bytes_max = 0;
+};
+
+// Records that a store lacks, the newest range of them; to 0: none.
+struct UsageGap {
+  license::UsageRange range;
+  std::string anchor;  // SHA-256 of record to - 1, as the record behind it says; "": there is none
+};
+
+// How long usage records are kept; 0: for ever.
+struct UsageKeep {
+  int64_t oldest_ms = 0;  // date and time
+  uint64_t bytes_max = 0;
+};
+
+struct UsageRead {
+  std::vector<license::UsageRow> rows;  // ascending; as many as fit, at least one if there is one
+  bool last = false;                    // none follow these
+  license::UsageHeld held;
+};
+
 // The ledger's disk. Everything is done in the order of the calls, on the ledger's own thread; each
 // call is followed by its event. A failed write or sync ends the process; none is reported.
 class LedgerWriter {
@@ -88,6 +114,14 @@ class LedgerWriter {
   virtual ~LedgerWriter() = default;
   // Rows, written behind and not synced; then Node::OnLedgerWritten. At most one is under way.
   virtual void Write(std::vector<license::RowChange> changes, license::LogPosition applied) = 0;
+  // Usage records for the batch of the next Write. No event follows. Tests' disks may keep none.
+  virtual void AddUsage(license::UsageChanges) {}
+  // Then Node::OnUsageGap.
+  virtual void FindUsageGap() {}
+  // Puts missing records in; then Node::OnUsageFilled.
+  virtual void FillUsage(std::vector<license::UsageRow>) {}
+  // Which records are beyond these limits; if any, then Node::OnPrunePlan.
+  virtual void PlanPrune(UsageKeep) {}
   // Then Node::OnLedgerSynced(position): what was written up to there survives a crash.
   virtual void Sync() = 0;
   // Rows behind key `after`, for a snapshot to another node; view 0 opens a new view (when there
@@ -113,6 +147,8 @@ class SnapshotTransport {
  public:
   virtual ~SnapshotTransport() = default;
   virtual void Fetch(quorum::Slot from, v1::SnapshotRequest request) = 0;
+  // The same for usage records; then Node::OnUsageChunk or Node::OnUsageFailed.
+  virtual void FetchUsage(quorum::Slot, v1::UsageRequest) {}
 };
 
 // Who this node is, on its disk. A failure ends the process.
@@ -143,6 +179,19 @@ class Logger {
   virtual void Log(LogLevel level, absl::string_view line) = 0;
 };
 
+// Where usage records go as they are made, beside the ledger's disk: the debug log and the report
+// logs. Nothing here may wait: what there is no room for is counted, and the logs say so.
+class UsageSink {
+ public:
+  virtual ~UsageSink() = default;
+  // In order. Records are given again after a crash, and left out after a jump: their numbers tell.
+  virtual void OnRecords(const std::vector<license::UsageRow>& rows) = 0;
+  // Another license set is in force from the next record on.
+  virtual void OnLicenses(const license::Catalog& catalog) = 0;
+  // What this node saw of the others, as FlexNet's manager words it: "Connected to node lic2".
+  virtual void OnQuorum(std::string line) = 0;
+};
+
 struct Environment {
   Clock* clock = nullptr;
   Random* random = nullptr;
@@ -154,6 +203,7 @@ struct Environment {
   Logger* logger = nullptr;
   DiskSpace* disk_space = nullptr;  // may stay null: not known
   SnapshotTransport* snapshots = nullptr;
+  UsageSink* usage_sink = nullptr;  // may stay null
 };
 
 }  // namespace triad::server

@@ -53,6 +53,14 @@ std::function<bool(Flags*, const std::string&)> Time(int64_t Flags::*field, int6
   };
 }
 
+std::function<bool(Flags*, const std::string&)> Number(int64_t Flags::*field, int64_t min,
+                                                       int64_t max) {
+  return [=](Flags* flags, const std::string& value) {
+    return absl::SimpleAtoi(value, &(flags->*field)) && flags->*field >= min &&
+           flags->*field <= max;
+  };
+}
+
 const std::vector<Flag>& Table() {
   static const auto* table = new std::vector<Flag>{
       {"license", "FILE[:FILE...]", "license files or directories of *.lic", Text(&Flags::license)},
@@ -78,6 +86,16 @@ const std::vector<Flag>& Table() {
        Time(&Flags::heartbeat_ms, 10, 10'000)},
       {"election-timeout", "a time from 50ms to 60s", "silence of the leader that is noticed",
        Time(&Flags::election_timeout_ms, 50, 60'000)},
+      {"debug-log", "[+]FILE", "FlexNet's debug log; with + it is appended to",
+       [](Flags* flags, const std::string& value) {
+         flags->debug_log = value;
+         return !value.empty() && value != "+";
+       }},
+      {"datestamp", "", "date and offset in each line of the debug log", Switch(&Flags::datestamp)},
+      {"usage-keep-days", "a number from 1 to 36500", "usage records are kept so long",
+       Number(&Flags::usage_keep_days, 1, 36'500)},
+      {"usage-keep-mb", "a number from 1 to 1000000", "and as long as they are no more than this",
+       Number(&Flags::usage_keep_mb, 1, 1'000'000)},
       {"insecure", "", "allow plaintext beyond loopback addresses", Switch(&Flags::insecure)},
       {"validate", "", "check flags and files, say what is wrong, and end",
        Switch(&Flags::validate)},

@@ -19,7 +19,11 @@ struct Flags {
   std::string vendor_keys = "/etc/triad/vendors.d";
   std::string admin_socket = "/run/triad/admin.sock";
   std::vector<std::string> options;  // VENDOR=FILE
-  int node = 0;                      // 0: found out
+  std::string debug_log;             // [+]FILE; "": none
+  bool datestamp = false;            // date in each of its lines
+  int64_t usage_keep_days = 400;
+  int64_t usage_keep_mb = 4'096;
+  int node = 0;  // 0: found out
   bool insecure = false;
   bool validate = false;
   bool accept_loss = false;  // of recover

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "server/limits.h"
+#include "triad/v1/usage.pb.h"
 
 namespace triad::server {
 
@@ -27,6 +28,92 @@ void LedgerDisk::Begin(std::unique_ptr<license::LedgerStore> store) {
 
 absl::Status LedgerDisk::Write(const std::vector<RowChange>& changes, LogPosition applied) {
   return store_->Write(changes, applied);
+}
+
+// The number of the first record that is asked for, or some below it. Records stand in the order of
+// their dates, so a few looks are enough.
+absl::StatusOr<uint64_t> LedgerDisk::FindUsage(const UsageQuery& query) {
+  const license::UsageHeld held = store_->usage();
+  uint64_t low = std::max(query.after + 1, held.first);
+  if (query.from_ms <= 0) return low;
+  uint64_t high = held.next;
+  std::vector<license::UsageRow> rows;
+  bool last = false;
+  while (low < high) {
+    const uint64_t middle = low + (high - low) / 2;
+    if (absl::Status s = store_->ReadUsage(middle, 1, &rows, &last); !s.ok()) return s;
+    v1::UsageRecord record;
+    const bool late = rows.empty() || !record.ParseFromString(rows.front().bytes) ||
+                      record.wall_ms() >= query.from_ms;
+    if (late) {
+      high = middle;
+    } else {
+      low = rows.front().number + 1;
+    }
+  }
+  return low;
+}
+
+absl::StatusOr<UsageRead> LedgerDisk::ReadUsage(const UsageQuery& query) {
+  const auto from = FindUsage(query);
+  if (!from.ok()) return from.status();
+  UsageRead read;
+  const absl::Status status = store_->ReadUsage(*from, query.bytes_max, &read.rows, &read.last);
+  if (!status.ok()) return status;
+  read.held = store_->usage();
+  return read;
+}
+
+absl::StatusOr<UsageGap> LedgerDisk::FindUsageGap() {
+  const license::UsageHeld held = store_->usage();
+  UsageGap gap;
+  if (held.missing.empty()) return gap;
+  gap.range = held.missing.back();
+  std::vector<license::UsageRow> rows;
+  bool last = false;
+  if (absl::Status s = store_->ReadUsage(gap.range.to, 1, &rows, &last); !s.ok()) return s;
+  v1::UsageRecord behind;
+  if (!rows.empty() && rows.front().number == gap.range.to &&
+      behind.ParseFromString(rows.front().bytes)) {
+    gap.anchor = behind.previous();
+  }
+  return gap;
+}
+
+absl::StatusOr<std::optional<v1::PruneUsage>> LedgerDisk::PlanPrune(const UsageKeep& keep) {
+  const license::UsageHeld held = store_->usage();
+  if (held.next <= held.first + 1) return std::nullopt;
+  v1::PruneUsage prune;
+  if (keep.oldest_ms > 0) {
+    UsageQuery query;
+    query.from_ms = keep.oldest_ms;
+    const auto first_kept = FindUsage(query);
+    if (!first_kept.ok()) return first_kept.status();
+    prune.set_before(*first_kept);
+    prune.set_reason("too old");
+  }
+  const uint64_t bytes = store_->UsageBytes();
+  if (keep.bytes_max > 0 && bytes > keep.bytes_max) {
+    // A tenth more than need be, so that it is not done for each record.
+    const double share = 0.9 * static_cast<double>(keep.bytes_max) / static_cast<double>(bytes);
+    const auto kept = static_cast<uint64_t>(share * static_cast<double>(held.next - held.first));
+    if (held.next - kept > prune.before()) {
+      prune.set_before(held.next - kept);
+      prune.set_reason("too many");
+    }
+  }
+  // The last one always stays: the chain goes on from it.
+  prune.set_before(std::min(prune.before(), held.next - 1));
+  if (prune.before() <= held.first) return std::nullopt;
+  std::vector<license::UsageRow> rows;
+  bool last = false;
+  if (absl::Status s = store_->ReadUsage(prune.before(), 1, &rows, &last); !s.ok()) return s;
+  v1::UsageRecord record;
+  if (rows.empty() || !record.ParseFromString(rows.front().bytes)) return std::nullopt;
+  // It may be missing here, and the next one stand in its place: that will do.
+  prune.set_before(rows.front().number);
+  prune.set_hash(record.previous());
+  return prune;
 }
 
 absl::StatusOr<LogPosition> LedgerDisk::Sync() {

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -36,6 +37,14 @@ class LedgerDisk {
 
   // As LedgerWriter says of each.
   absl::Status Write(const std::vector<license::RowChange>& changes, license::LogPosition applied);
+  void AddUsage(license::UsageChanges usage) { store_->AddUsage(std::move(usage)); }
+  absl::StatusOr<UsageRead> ReadUsage(const UsageQuery& query);
+  absl::StatusOr<UsageGap> FindUsageGap();
+  absl::Status FillUsage(const std::vector<license::UsageRow>& rows) {
+    return store_->FillUsage(rows);
+  }
+  // nullopt: all records are kept.
+  absl::StatusOr<std::optional<v1::PruneUsage>> PlanPrune(const UsageKeep& keep);
   absl::StatusOr<license::LogPosition> Sync();
   absl::StatusOr<SnapshotRows> ReadSnapshot(uint64_t view, const std::string& after,
                                             size_t bytes_max);
@@ -48,6 +57,8 @@ class LedgerDisk {
   size_t open_views() const { return views_.size(); }
 
  private:
+  absl::StatusOr<uint64_t> FindUsage(const UsageQuery& query);
+
   struct View {
     uint64_t id = 0;
     std::unique_ptr<license::LedgerView> view;

@@ -3,14 +3,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "license/ledger_testing.h"
 #include "server/limits.h"
 #include "storage/memory_ledger.h"
+#include "triad/v1/usage.pb.h"
 
 namespace triad::server {
 namespace {
@@ -123,6 +126,103 @@ TEST_F(LedgerDiskTest, RowsThatDoNotFitTogetherAreThrownAway) {
   // The rest of what was thrown away is not taken for the beginning of something new.
   EXPECT_EQ(*disk_.StageRows(false, rows, ledger->applied()), nullptr);
   EXPECT_FALSE(home_.incoming_exists());
+}
+
+// A store of usage records alone: one a minute, of 100 bytes.
+class UsageStore final : public license::LedgerStore {
+ public:
+  explicit UsageStore(uint64_t records) {
+    for (uint64_t number = 1; number <= records; ++number) {
+      v1::UsageRecord record;
+      record.set_number(number);
+      record.set_wall_ms(static_cast<int64_t>(number) * 60'000);
+      record.set_previous(absl::StrCat("hash of ", number - 1));
+      rows_.push_back({number, record.SerializeAsString()});
+    }
+  }
+  LogPosition applied() const override { return {}; }
+  absl::Status Load(
+      const std::function<absl::Status(absl::string_view, absl::string_view)>&) override {
+    return absl::OkStatus();
+  }
+  absl::Status Write(const std::vector<RowChange>&, LogPosition) override {
+    return absl::OkStatus();
+  }
+  absl::Status Sync() override { return absl::OkStatus(); }
+  absl::StatusOr<std::unique_ptr<license::LedgerView>> TakeView() override {
+    return absl::UnimplementedError("");
+  }
+  license::UsageHeld usage() const override {
+    return {rows_.front().number, rows_.back().number + 1, {}};
+  }
+  absl::Status ReadUsage(uint64_t from, size_t bytes_max, std::vector<license::UsageRow>* rows,
+                         bool* last) override {
+    rows->clear();
+    *last = false;
+    size_t bytes = 0;
+    for (const license::UsageRow& row : rows_) {
+      if (row.number < from) continue;
+      bytes += row.bytes.size();
+      if (!rows->empty() && bytes > bytes_max) return absl::OkStatus();
+      rows->push_back(row);
+    }
+    *last = true;
+    return absl::OkStatus();
+  }
+  uint64_t UsageBytes() override { return rows_.size() * 100; }
+
+ private:
+  std::vector<license::UsageRow> rows_;
+};
+
+class UsageOnDisk : public ::testing::Test {
+ protected:
+  UsageOnDisk() : disk_(&home_, std::make_unique<UsageStore>(100)) {}
+  uint64_t FirstOf(uint64_t after, int64_t from_ms) {
+    UsageQuery query;
+    query.after = after;
+    query.from_ms = from_ms;
+    query.bytes_max = 1;
+    const auto read = disk_.ReadUsage(query);
+    EXPECT_TRUE(read.ok());
+    return read->rows.empty() ? 0 : read->rows.front().number;
+  }
+  storage::MemoryLedgerHome home_;
+  LedgerDisk disk_;
+};
+
+TEST_F(UsageOnDisk, RecordsAreFoundByTheirDateAndTheirNumber) {
+  EXPECT_EQ(FirstOf(0, 0), 1u);
+  EXPECT_EQ(FirstOf(0, 60'000), 1u);
+  EXPECT_EQ(FirstOf(0, 60'001), 2u);
+  EXPECT_EQ(FirstOf(0, 50 * 60'000), 50u);
+  EXPECT_EQ(FirstOf(70, 50 * 60'000), 71u);
+  EXPECT_EQ(FirstOf(0, 100 * 60'000), 100u);
+  EXPECT_EQ(FirstOf(0, 100 * 60'000 + 1), 0u);
+  EXPECT_EQ(FirstOf(100, 0), 0u);
+}
+
+TEST_F(UsageOnDisk, WhatIsTooOldIsPrunedUpToTheFirstThatIsNot) {
+  const auto plan = disk_.PlanPrune({30 * 60'000, 0});
+  ASSERT_TRUE(plan.ok() && plan->has_value());
+  EXPECT_EQ((*plan)->before(), 30u);
+  EXPECT_EQ((*plan)->hash(), "hash of 29");
+  EXPECT_EQ((*plan)->reason(), "too old");
+}
+
+TEST_F(UsageOnDisk, WhatIsTooMuchIsPrunedAndTheLastOneStays) {
+  const auto plan = disk_.PlanPrune({0, 5'000});
+  ASSERT_TRUE(plan.ok() && plan->has_value());
+  EXPECT_EQ((*plan)->before(), 56u) << "nine tenths of what may stay";
+  EXPECT_EQ((*plan)->reason(), "too many");
+  const auto all = disk_.PlanPrune({1'000 * 60'000, 1});
+  ASSERT_TRUE(all.ok() && all->has_value());
+  EXPECT_EQ((*all)->before(), 100u);
+}
+
+TEST_F(UsageOnDisk, WithinTheLimitsAllStay) {
+  EXPECT_FALSE(disk_.PlanPrune({0, 0})->has_value());
+  EXPECT_FALSE(disk_.PlanPrune({60'000, 10'000})->has_value());
 }
 
 }  // namespace

@@ -87,6 +87,26 @@ inline constexpr int64_t kOldIncarnationSilentMs = 3'000;
 // Ledger rows are written behind Apply this often.
 inline constexpr int64_t kLedgerWriteIntervalMs = 50;
 
+// Usage records that wait for the ledger's disk: some ten thousand a second for ten seconds.
+inline constexpr size_t kUsagePendingBytesMax = 32u << 20;
+// One message of usage records to a tool or another node.
+inline constexpr size_t kUsagePageBytes = 256u << 10;
+
+// Lines and records that wait for the log files' disk.
+inline constexpr size_t kLogQueueBytesMax = 16u << 20;
+// FlexNet's processes state the date this often.
+inline constexpr int64_t kTimestampIntervalMs = 6 * 3'600'000;
+
+// Usage records that are missing are looked for, and a failed try repeated, this often.
+inline constexpr int64_t kUsageFetchIntervalMs = 1'000;
+inline constexpr int64_t kUsageFetchTimeoutMs = 10'000;
+
+// Of some 200 bytes each; the largest ones, of 3 KB, still fit a message.
+inline constexpr uint64_t kUsageChunkRecordsMax = 1'024;
+
+// Old usage records are looked for this often: days are kept, so minutes do not matter.
+inline constexpr int64_t kUsagePruneIntervalMs = 600'000;
+
 // A snapshot's chunk: rows up to about this many bytes (one row may be a license set of 3 MB).
 inline constexpr size_t kSnapshotChunkBytes = 256u << 10;
 // As fast as is harmless: a fraction of what a disk and a link of 1 Gbit/s do, so that the log's

@@ -43,12 +43,17 @@ Node::Node(Config config, Environment env, Membership membership, quorum::Recove
       reads_(DrawId(env_.random)),
       fetch_(env_.snapshots, env_.ledger_writer,
              [this](Slot to) { return MakeSnapshotRequest(to); }),
-      source_(env_.ledger_writer) {
+      source_(env_.ledger_writer),
+      usage_fetch_(env_.snapshots, env_.ledger_writer, [this](Slot to) { return MakeHello(to); }) {
   timer_ms_ = env_.clock->NowMs();
   leaderless_since_ms_ = timer_ms_;
   own_files_ = config_.own_files;
   own_license_hash_ = config_.own_license_hash;
   fatal_ = TooOld(ledger_->cluster_version());
+  ledger_written_index_ = ledger_->applied().index;
+  if (env_.usage_sink != nullptr && ledger_->license_set_number() > 0) {
+    env_.usage_sink->OnLicenses(ledger_->catalog());
+  }
   if (ledger_->license_set_number() > 0) WarnAboutOwnFiles();
   AfterHello();
 }
@@ -142,6 +147,7 @@ void Node::OnTimer() {
   WriteLedger(now);
   TendLog();
   TendFetch(now);
+  TendUsage(now);
   source_.Tick(now);
 }
 
@@ -234,6 +240,7 @@ void Node::Apply(const quorum::Entry& entry) {
   if (fatal_) return;
   const v1::Outcome outcome = ledger_->Apply(position, has_record ? &record : nullptr, &events);
   NoteInLog(entry.index, entry.bytes());
+  TakeUsage();
   Applied(entry, record, events);
   proposals_.OnApplied(entry.index, entry.term, outcome);
 }
@@ -252,6 +259,7 @@ void Node::Applied(const quorum::Entry& entry, const v1::LogRecord& record,
         WatchMembers(/*applied=*/true);
         break;
       case Kind::kInstalled:
+        if (env_.usage_sink != nullptr) env_.usage_sink->OnLicenses(ledger_->catalog());
         WarnAboutOwnFiles();
         break;
       case Kind::kDetached:

@@ -38,6 +38,7 @@
 #include "server/replacement.h"
 #include "server/snapshots.h"
 #include "server/stamp.h"
+#include "server/usage_fetch.h"
 #include "triad/v1/admin.pb.h"
 
 namespace triad::server {
@@ -65,6 +66,9 @@ class Node : private Proposals::Sink {
     uint64_t log_keep_entries = kLogKeepEntries;
     uint64_t log_keep_bytes = kLogKeepBytes;
     int64_t disk_floor_bytes = kDiskFloorBytes;
+    // How long usage records are kept; 0: for ever.
+    int64_t usage_keep_ms = 0;
+    uint64_t usage_keep_bytes = 0;
   };
 
   Node(Config config, Environment env, Membership membership, quorum::Recovered recovered,
@@ -95,6 +99,13 @@ class Node : private Proposals::Sink {
   void OnLedgerWritten();
   void OnLedgerSynced(license::LogPosition position);
   void OnSnapshotRead(SnapshotRows rows);
+  void OnPrunePlan(const v1::PruneUsage& prune);
+  void OnUsageGap(const UsageGap& gap);
+  void OnUsageFilled() { usage_fetch_.OnFilled(env_.clock->NowMs()); }
+  void OnUsageChunk(quorum::Slot from, const v1::UsageChunk& chunk);
+  void OnUsageFailed(quorum::Slot from) { usage_fetch_.OnFailed(from, env_.clock->NowMs()); }
+  // Whether the caller of this Hello may be given usage records; else why not.
+  bool MayGiveUsage(const v1::Hello& hello, std::string* refusal);
   void OnStaged(std::unique_ptr<license::Ledger> ledger);
 
   // Snapshots between nodes: another node asks this one, another has answered.
@@ -105,6 +116,8 @@ class Node : private Proposals::Sink {
   // Calls `done` when this node's ledger is at least as new as this moment, or with the reason why
   // not.
   void Read(std::function<void(const absl::Status&)> done);
+  // Calls `done` when all that is applied now is with the ledger's store, usage records among it.
+  void AwaitWritten(std::function<void()> done);
   absl::Status TransferLead(quorum::Slot to);
   // Installs a license set in place of the present one; `done` says what came of it: OK,
   // FAILED_PRECONDITION (it did not: another came first, a node is too old for it, no quorum),
@@ -236,6 +249,10 @@ class Node : private Proposals::Sink {
   void WatchDisk(int64_t passed_ms);
   void AskSpace(int64_t now_ms);
   void WriteLedger(int64_t now_ms);
+  void TakeUsage();
+  void TendUsage(int64_t now_ms);
+  void Note(std::string line) const;
+  std::string HostOf(quorum::Slot slot) const;
   void NoteInLog(quorum::Index index, size_t bytes);
   void TendLog();
   uint64_t CompactTo() const;
@@ -284,11 +301,20 @@ class Node : private Proposals::Sink {
   int ledger_writes_under_way_ = 0;
   int64_t ledger_written_ms_ = 0;
   bool ledger_sync_under_way_ = false;
+  uint64_t ledger_written_index_ = 0;  // of the write that was begun last
+  std::deque<std::pair<uint64_t, std::function<void()>>> awaiting_written_;  // index, whom to tell
+  license::UsageChanges usage_;  // made, not handed to the ledger's disk
+  size_t usage_bytes_ = 0;
+  uint64_t usage_dropped_ = 0;
+  int64_t prune_asked_ms_ = 0;
+  std::string told_usage_complaint_;
+  bool usage_jumped_ = false;      // the store in force does not know yet what it lacks
   std::deque<LogMark> log_marks_;  // of what is applied and still in the log
   uint64_t log_bytes_ = 0;
 
   SnapshotFetch fetch_;
   SnapshotSource source_;
+  UsageFetch usage_fetch_;
   std::unique_ptr<license::Ledger> staged_;  // whole and durable, to jump to
   bool jumped_ = false;                      // the log's new start is not handed to the disk yet
   std::optional<uint64_t> adopt_after_;      // the write that carries it

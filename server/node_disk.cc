@@ -79,6 +79,17 @@ void Node::AskSpace(int64_t now_ms) {
 
 void Node::OnLedgerWritten() {
   --ledger_writes_under_way_;
+  while (!awaiting_written_.empty() && awaiting_written_.front().first <= ledger_written_index_) {
+    const auto done = std::move(awaiting_written_.front().second);
+    awaiting_written_.pop_front();
+    done();
+  }
+}
+
+void Node::AwaitWritten(std::function<void()> done) {
+  const uint64_t applied = ledger_->applied().index;
+  if (ledger_writes_under_way_ == 0 && ledger_written_index_ >= applied) return done();
+  awaiting_written_.emplace_back(applied, std::move(done));
 }
 
 void Node::WriteLedger(int64_t now_ms) {
@@ -86,9 +97,92 @@ void Node::WriteLedger(int64_t now_ms) {
   if (now_ms - ledger_written_ms_ < kLedgerWriteIntervalMs) return;
   ledger_written_ms_ = now_ms;
   auto changes = ledger_->TakeChanges();
-  if (changes.empty()) return;
+  if (changes.empty() && !std::exchange(usage_jumped_, false)) return;
   ++ledger_writes_under_way_;
+  ledger_written_index_ = ledger_->applied().index;
+  usage_.first = ledger_->usage_chain().first();
+  usage_.next = ledger_->usage_chain().count() + 1;
+  env_.ledger_writer->AddUsage(std::exchange(usage_, {}));
+  usage_bytes_ = 0;
   env_.ledger_writer->Write(std::move(changes), ledger_->applied());
+}
+
+// Records of the entry just applied. When the ledger's disk hangs, those beyond what memory may
+// hold are left out: the store notices that they are missing.
+void Node::TakeUsage() {
+  license::UsageChanges made = ledger_->TakeUsage();
+  if (made.rows.empty()) return;
+  if (env_.usage_sink != nullptr) env_.usage_sink->OnRecords(made.rows);
+  for (license::UsageRow& row : made.rows) {
+    if (usage_bytes_ + row.bytes.size() > kUsagePendingBytesMax) {
+      if (usage_dropped_++ == 0) {
+        Log(LogLevel::kWarning,
+            "the ledger's disk is too slow for usage records: some are fetched later");
+      }
+      continue;
+    }
+    usage_bytes_ += row.bytes.size() + sizeof(row);
+    usage_.rows.push_back(std::move(row));
+  }
+}
+
+void Node::OnUsageGap(const UsageGap& gap) {
+  usage_fetch_.OnGap(gap, ledger_->usage_chain(), env_.clock->NowMs());
+}
+
+void Node::OnUsageChunk(Slot from, const v1::UsageChunk& chunk) {
+  usage_fetch_.OnChunk(from, chunk, env_.clock->NowMs());
+}
+
+bool Node::MayGiveUsage(const v1::Hello& hello, std::string* refusal) {
+  Slot from = Slot::kNone;
+  const v1::HelloAnswer judged = membership_.OnHello(hello, &from);
+  if (from == Slot::kNone) *refusal = judged.reason();
+  return from != Slot::kNone;
+}
+
+// The leader alone asks what is beyond the limits: what is pruned is pruned on all nodes.
+void Node::TendUsage(int64_t now_ms) {
+  if (env_.snapshots != nullptr && !jumped_ && !adopt_after_) {
+    // One after the other, so that one that lacks them too, or was tampered with, stops nothing.
+    std::vector<Slot> others;
+    for (const Server& server : config_.servers) {
+      if (server.slot != config_.self && IsReachable(server.slot)) others.push_back(server.slot);
+    }
+    const size_t turn = static_cast<size_t>(now_ms / kUsageFetchIntervalMs);
+    usage_fetch_.Tick(others.empty() ? Slot::kNone : others[turn % others.size()], now_ms);
+  }
+  if (usage_fetch_.complaint() != told_usage_complaint_) {
+    told_usage_complaint_ = usage_fetch_.complaint();
+    if (!told_usage_complaint_.empty()) Log(LogLevel::kWarning, told_usage_complaint_);
+  }
+  if (!ReadyToPropose() || now_ms - prune_asked_ms_ < kUsagePruneIntervalMs) return;
+  prune_asked_ms_ = now_ms;
+  UsageKeep keep;
+  if (config_.usage_keep_ms > 0) keep.oldest_ms = ledger_->wall_ms() - config_.usage_keep_ms;
+  keep.bytes_max = config_.usage_keep_bytes;
+  if (keep.oldest_ms > 0 || keep.bytes_max > 0) env_.ledger_writer->PlanPrune(keep);
+}
+
+void Node::OnPrunePlan(const v1::PruneUsage& prune) {
+  if (!core_ || !ReadyToPropose()) return;
+  v1::Command command;
+  *command.mutable_prune_usage() = prune;
+  if (license::RequiredVersion(command) > ledger_->cluster_version()) return;
+  Log(LogLevel::kNotice, absl::StrCat("usage records before ", prune.before(), " are ",
+                                      prune.reason(), ": pruning them"));
+  (void)core_->Propose({{MakePayload(NewStamp(), &command)}});
+}
+
+void Node::Note(std::string line) const {
+  if (env_.usage_sink != nullptr) env_.usage_sink->OnQuorum(std::move(line));
+}
+
+std::string Node::HostOf(Slot slot) const {
+  for (const Server& server : config_.servers) {
+    if (server.slot == slot) return server.host;
+  }
+  return "";
 }
 
 // ------------------------------------------------------------------------------------------
@@ -243,6 +337,12 @@ bool Node::Jump() {
   const license::Ledger before = std::exchange(*ledger_, std::move(*staged));
   log_marks_.clear();
   log_bytes_ = 0;
+  usage_ = {};
+  usage_bytes_ = 0;
+  ledger_written_index_ = to.index;
+  usage_jumped_ = true;
+  usage_fetch_.Forget();
+  if (env_.usage_sink != nullptr) env_.usage_sink->OnLicenses(ledger_->catalog());
   Log(LogLevel::kNotice, absl::StrCat("going on with a received ledger from entry ", to.index));
   if (ledger_->license_set_number() > 0) WarnAboutOwnFiles();
   desk_.OnJump(before);

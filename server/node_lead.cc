@@ -51,6 +51,10 @@ void Node::WatchLead() {
                              ? absl::StrCat("no leader in term ", core_->term().value())
                              : absl::StrCat("node ", ToInt(leader), leads ? " (this one)" : "",
                                             " leads in term ", core_->term().value()));
+    Note(leader == Slot::kNone
+             ? "Lost quorum"
+             : absl::StrCat(leads ? "Selected master node " : "CONNECTED, master is node ",
+                            HostOf(leader)));
   }
   const bool new_lead = leads && (!seen_leading_ || core_->term() != seen_term_);
   if (new_lead || !leads) {

@@ -89,11 +89,14 @@ void Node::OnOutgoing(Slot peer, const v1::PeerMessage& message) {
   if (!message.has_hello_answer()) return;
   const v1::HelloAnswer& answer = message.hello_answer();
   const bool accepted = membership_.OnHelloAnswer(peer, answer);
+  const bool known = IsReachable(peer);
   outgoing_[peer] = {accepted, answer.hello().self().incarnation(), answer.hello().version()};
+  if (accepted && !known) Note(absl::StrCat("Connected to node ", HostOf(peer)));
   AfterHello();
 }
 
 void Node::OnOutgoingDown(Slot peer) {
+  if (IsReachable(peer)) Note(absl::StrCat("Lost connection to node ", HostOf(peer)));
   outgoing_.erase(peer);
   if (!core_) return;
   // The lease hangs on the stream that the leader dialled; a leader's own window hangs on this one.

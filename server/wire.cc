@@ -227,6 +227,7 @@ class PeerCalls final : public AsyncPeer {
       : loop_(loop), read_files_(std::move(read_files)) {}
 
   void set_node(Node* node) { node_ = node; }
+  void set_usage_reader(UsageReader* reader) { usage_reader_ = reader; }
 
   grpc::Status FetchSnapshot(grpc::ServerContext*, const v1::SnapshotRequest* request,
                              v1::SnapshotChunk* response) override {
@@ -245,6 +246,51 @@ class PeerCalls final : public AsyncPeer {
       return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "no chunk in time");
     }
     response->Swap(&call->chunk);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status FetchUsage(grpc::ServerContext*, const v1::UsageRequest* request,
+                          v1::UsageChunk* response) override {
+    auto refusal = std::make_shared<std::string>();
+    auto allowed = std::make_shared<bool>(false);
+    const bool asked = loop_->Ask(
+        [this, refusal, allowed, hello = request->hello()] {
+          *allowed = node_->MayGiveUsage(hello, refusal.get());
+        },
+        kReadTimeoutMs);
+    if (!asked || !*allowed) {
+      response->set_refusal(asked ? *refusal : "it is too busy to answer");
+      return grpc::Status::OK;
+    }
+    if (request->to() <= request->from() || usage_reader_ == nullptr) return grpc::Status::OK;
+    const uint64_t count = std::min(request->to() - request->from(), kUsageChunkRecordsMax);
+    UsageQuery query;
+    query.after = request->to() - count - 1;
+    query.bytes_max = kWireMessageBytesMax / 2;
+    struct Call {
+      absl::Notification done;
+      UsageRead read;
+    };
+    auto call = std::make_shared<Call>();
+    usage_reader_->ReadUsage(query, [call](UsageRead read) {
+      call->read = std::move(read);
+      call->done.Notify();
+    });
+    if (!call->done.WaitForNotificationWithTimeout(absl::Milliseconds(kUsageFetchTimeoutMs / 2))) {
+      return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "no chunk in time");
+    }
+    // What is missing here too is left out; the rest must reach to the end.
+    uint64_t next = 0;
+    for (license::UsageRow& row : call->read.rows) {
+      if (row.number >= request->to()) break;
+      if (row.number != next) {
+        response->clear_records();
+        response->set_first(row.number);
+      }
+      next = row.number + 1;
+      response->add_records(std::move(row.bytes));
+    }
+    if (next != request->to()) response->clear_records();
     return grpc::Status::OK;
   }
 
@@ -280,9 +326,17 @@ class PeerCalls final : public AsyncPeer {
   EventLoop* const loop_;
   const std::function<absl::StatusOr<Node::ReadFiles>()> read_files_;
   Node* node_ = nullptr;
+  UsageReader* usage_reader_ = nullptr;
 };
 
 // One chunk on its way to this node.
+struct UsageCall {
+  grpc::ClientContext context;
+  grpc::Status status;
+  v1::UsageChunk chunk;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<v1::UsageChunk>> reader;
+};
+
 struct SnapshotCall {
   grpc::ClientContext context;
   grpc::Status status;
@@ -333,6 +387,7 @@ struct Wire::Impl {
   std::map<LinkId, std::shared_ptr<PeerStream>> links ABSL_GUARDED_BY(mutex);
   std::map<Slot, Peer> peers ABSL_GUARDED_BY(mutex);
   std::set<std::shared_ptr<SnapshotCall>> fetches ABSL_GUARDED_BY(mutex);
+  std::set<std::shared_ptr<UsageCall>> usage_fetches ABSL_GUARDED_BY(mutex);
 
   absl::Status Listen();
   absl::StatusOr<v1::FilesAnswer> AskFiles(Slot from, const v1::FilesRequest& request);
@@ -352,6 +407,11 @@ Wire::Wire(Config config, EventLoop* loop, Logger* logger)
 
 Wire::~Wire() {
   Stop();
+}
+
+void Wire::SetUsage(UsageReader* reader, LogControl* logs) {
+  impl_->admin.set_usage(reader, logs);
+  impl_->peer.set_usage_reader(reader);
 }
 
 absl::Status Wire::Impl::Listen() {
@@ -605,6 +665,7 @@ void Wire::Stop() {
     for (auto& [id, stream] : impl_->clients) stream->Cancel();
     for (auto& [id, stream] : impl_->links) stream->Cancel();
     for (const auto& call : impl_->fetches) call->context.TryCancel();
+    for (const auto& call : impl_->usage_fetches) call->context.TryCancel();
     for (auto& [slot, peer] : impl_->peers) {
       if (peer.stream != nullptr) peer.stream->Cancel();
       peer.alarm.Cancel();
@@ -644,6 +705,34 @@ void Wire::Answer(LinkId link, v1::PeerMessage message) {
     stream = it->second;
   }
   (void)stream->Send(std::move(message));
+}
+
+void Wire::FetchUsage(Slot from, v1::UsageRequest request) {
+  auto call = std::make_shared<UsageCall>();
+  call->context.set_deadline(std::chrono::system_clock::now() +
+                             std::chrono::milliseconds(kUsageFetchTimeoutMs / 2));
+  auto done = [impl = impl_.get(), from, call](bool) {
+    {
+      absl::MutexLock lock(&impl->mutex);
+      impl->usage_fetches.erase(call);
+    }
+    impl->loop->Post([impl, from, call] {
+      if (call->status.ok()) {
+        impl->node->OnUsageChunk(from, call->chunk);
+      } else {
+        impl->node->OnUsageFailed(from);
+      }
+    });
+  };
+  absl::MutexLock lock(&impl_->mutex);
+  auto it = impl_->peers.find(from);
+  if (impl_->stopping || it == impl_->peers.end()) return;
+  impl_->usage_fetches.insert(call);
+  call->reader =
+      it->second.stub->PrepareAsyncFetchUsage(&call->context, request, impl_->queue.get());
+  call->reader->StartCall();
+  call->reader->Finish(&call->chunk, &call->status,
+                       static_cast<Operation*>(new OneTime(std::move(done))));
 }
 
 void Wire::Fetch(Slot from, v1::SnapshotRequest request) {

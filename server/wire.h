@@ -27,6 +27,9 @@
 
 namespace triad::server {
 
+class LogControl;
+class UsageReader;
+
 class Wire : public PeerTransport, public ClientTransport, public SnapshotTransport {
  public:
   struct Config {
@@ -44,6 +47,8 @@ class Wire : public PeerTransport, public ClientTransport, public SnapshotTransp
   Wire(Config config, EventLoop* loop, Logger* logger);
   ~Wire() override;
 
+  // What admin calls read and rotate; before Start.
+  void SetUsage(UsageReader* reader, LogControl* logs);
   // Binds the port and begins to serve and to dial. The error says which address, and why.
   absl::Status Start(Node* node);
   // Ends all streams and calls; blocks until they are gone.
@@ -56,6 +61,7 @@ class Wire : public PeerTransport, public ClientTransport, public SnapshotTransp
   void CloseLink(LinkId link) override;
   void Send(ConnectionId connection, v1::ServerMessage message) override;
   void Fetch(quorum::Slot from, v1::SnapshotRequest request) override;
+  void FetchUsage(quorum::Slot from, v1::UsageRequest request) override;
 
  private:
   struct Impl;
