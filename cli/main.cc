@@ -14,11 +14,13 @@
 #include "cli/keys.h"
 #include "cli/lmstat.h"
 #include "cli/output.h"
+#include "cli/report.h"
 #include "cli/reread.h"
 #include "cli/reserve.h"
 #include "cli/run.h"
 #include "cli/status.h"
 #include "cli/transfer_lead.h"
+#include "cli/usage.h"
 
 namespace triad::cli {
 namespace {
@@ -33,6 +35,12 @@ struct Verb {
 constexpr Verb kVerbs[] = {
     {"status", "[--json] [--check]", "cluster, nodes, roles, lag, quorum", StatusVerb},
     {"features", "[--json]", "what is licensed and in use", FeaturesVerb},
+    {"usage", "[--from=TIME] [--to=TIME] [--csv|--json] [--hide-users] [--verify]",
+     "what happened to licenses, of any span of time; or whether its records are whole", UsageVerb},
+    {"report",
+     "[--from=TIME] [--to=TIME] [--items=FILE] [--window=SECONDS] [--in=FILE]\n"
+     "        [--csv|--json|--html=FILE]",
+     "licenses against use: peaks, averages, denials, what was bought and is used", ReportVerb},
     {"checkout",
      "-f FEATURE[:COUNT[:VERSION]] [-f ...] [-n COUNT] [-v VERSION]\n"
      "        [--up-to|--all] [--wait[=SECONDS]] [--hold=SECONDS] [--json]",
