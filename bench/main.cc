@@ -16,8 +16,8 @@ namespace {
 using Benchmark = std::function<bool(const Settings&, Report&)>;
 
 const std::map<std::string, Benchmark>& Benchmarks() {
-  static const std::map<std::string, Benchmark> all{{"checkout", RunCheckout},
-                                                    {"failover", RunFailover}};
+  static const std::map<std::string, Benchmark> all{
+      {"checkout", RunCheckout}, {"failover", RunFailover}, {"report", RunReport}};
   return all;
 }
 
