@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
 #include "license/denial.h"
 #include "license/digest.h"
 #include "license/ledger.h"
@@ -75,13 +77,20 @@ std::string HeldBy(const LedgerState& state, absl::string_view feature) {
                       texts.empty() || out == 0 ? "" : absl::StrCat(out, " more"));
 }
 
+// gRPC's "ipv4:10.0.0.7:4711" and "ipv6:%5B::1%5D:4711" as people write them.
+std::string AddressText(absl::string_view peer) {
+  if (absl::ConsumePrefix(&peer, "unix:")) return "local";
+  if (!absl::ConsumePrefix(&peer, "ipv6:")) absl::ConsumePrefix(&peer, "ipv4:");
+  return absl::StrReplaceAll(peer, {{"%5B", "["}, {"%5D", "]"}});
+}
+
 void SetIdentity(const v1::Identity& identity, v1::UsageRecord& record) {
   record.set_user(identity.user());
   record.set_host(identity.host());
   record.set_display(identity.display());
   record.set_project(identity.project());
   record.set_process_id(identity.process_id());
-  record.set_address(identity.peer_address());
+  record.set_address(AddressText(identity.peer_address()));
   record.set_application(identity.application());
   record.set_application_version(identity.version());
   record.set_platform(identity.platform());
@@ -231,7 +240,12 @@ void Recorder::AddEvent(const v1::LogRecord& record, const LedgerEvent& event) {
     chain_.set_names_key(
         Sha256(absl::StrCat("triad names ", record.command().open().token_hash())));
   }
-  const v1::UsageRecord::Kind kind = KindOf(event.kind);
+  v1::UsageRecord::Kind kind = KindOf(event.kind);
+  // The first license set is older than the first record: the chain begins with it.
+  if (event.kind == LedgerEvent::Kind::kClusterVersion && chain_.count() == 0 &&
+      state_.installed() != nullptr) {
+    kind = v1::UsageRecord::LICENSES_CHANGED;
+  }
   if (kind == v1::UsageRecord::UNSPECIFIED) return;
   v1::UsageRecord usage;
   usage.set_kind(kind);
@@ -259,7 +273,7 @@ void Recorder::AddEvent(const v1::LogRecord& record, const LedgerEvent& event) {
   if (HasStart(kind)) usage.set_start_wall_ms(event.holding.start_wall_ms());
   if (kind == v1::UsageRecord::LICENSES_CHANGED) {
     usage.set_count(state_.head().license_set_number());
-    usage.set_node(record.command().install().from_node());
+    usage.set_node(state_.installed()->from_node());
   }
   if (kind == v1::UsageRecord::NODES_CHANGED) usage.set_reason(NodesText(state_.members()));
   if (!usage.feature().empty()) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "license/digest.h"
@@ -154,6 +155,42 @@ TEST_F(UsageRecords, NothingIsRecordedBeforeAllNodesDo) {
   Do(install, &old);
   EXPECT_TRUE(old.TakeUsage().rows.empty());
   EXPECT_EQ(old.usage_chain().count(), 0u);
+}
+
+TEST_F(UsageRecords, ThoseOfAClusterThatBeginsToRecordBeginWithTheLicensesInForce) {
+  Ledger old;
+  v1::Command install;
+  *install.mutable_install() = SetOf("FEATURE f acme 1.0 permanent 2\n", 0);
+  install.mutable_install()->set_from_node(2);
+  Do(install, &old);
+  v1::Command version;
+  version.mutable_set_cluster_version()->set_version(kUsageVersion);
+  Do(version, &old);
+  const auto rows = old.TakeUsage().rows;
+  ASSERT_EQ(rows.size(), 1u);
+  v1::UsageRecord record;
+  ASSERT_TRUE(record.ParseFromString(rows[0].bytes));
+  EXPECT_EQ(record.kind(), v1::UsageRecord::LICENSES_CHANGED);
+  EXPECT_EQ(record.count(), 1u);
+  EXPECT_EQ(record.node(), 2u);
+}
+
+TEST_F(UsageRecords, AnAddressIsWrittenAsPeopleDo) {
+  for (const auto& [peer, address] :
+       std::vector<std::pair<std::string, std::string>>{{"ipv4:10.0.0.7:4711", "10.0.0.7:4711"},
+                                                        {"ipv6:%5B::1%5D:4711", "[::1]:4711"},
+                                                        {"unix:/run/triad/admin.sock", "local"},
+                                                        {"10.0.0.7", "10.0.0.7"}}) {
+    const std::string name = absl::StrCat("p", address);
+    v1::Command open = OpenOf(name.substr(0, 10));
+    open.mutable_open()->mutable_identity()->set_peer_address(peer);
+    Do(open);
+    Take();
+    Do(CheckoutOf(name.substr(0, 10), 1, {ItemOf("none")}));
+    const auto records = Take();
+    ASSERT_EQ(records.size(), 1u);
+    EXPECT_EQ(records[0].address(), address);
+  }
 }
 
 TEST_F(UsageRecords, TheChainGoesOnInARestoredLedger) {
