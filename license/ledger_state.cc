@@ -37,7 +37,7 @@ Catalog BuildCatalog(const v1::InstallLicenses& set) {
     sources.license_files.push_back({file.name(), file.content()});
   }
   for (const auto& file : set.option_files()) {
-    sources.option_files.push_back({file.name(), file.content()});
+    sources.option_files.push_back({file.name(), file.content(), file.path()});
   }
   for (const auto& vendor_key : set.vendor_keys()) {
     PublicKey key{};

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -10,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "license/license_file.h"
 #include "license/limits.h"
 #include "license/signature.h"
 #include "server/system.h"
@@ -31,6 +34,70 @@ std::vector<std::string> LicensePaths(const std::string& list) {
     for (std::string& file : ListFiles(path, ".lic")) paths.push_back(std::move(file));
   }
   return paths;
+}
+
+// Where a vendor's options file is looked for, the first that is named or there.
+struct OptionsPlace {
+  std::string vendor;
+  std::string path;
+  std::string named_by;  // "": a usual place, where there need be none
+};
+
+// FlexNet's usual place, and ours.
+std::vector<OptionsPlace> UsualPlaces(const std::string& vendor, const std::string& license) {
+  const std::filesystem::path dir = std::filesystem::path(license).parent_path();
+  const std::string name = absl::StrCat(vendor, ".opt");
+  return {{vendor, (dir / "options.d" / name).string(), ""}, {vendor, (dir / name).string(), ""}};
+}
+
+// In order: the flag's, the VENDOR lines', options.d beside a license file, VENDOR.opt beside it.
+std::vector<OptionsPlace> OptionsPlaces(const Flags& flags, const Site& site) {
+  std::vector<OptionsPlace> places;
+  std::vector<OptionsPlace> usual;
+  for (const std::string& option : flags.options) {
+    const std::pair<std::string, std::string> named =
+        absl::StrSplit(option, absl::MaxSplits('=', 1));
+    places.push_back({named.first, named.second, absl::StrCat("--options=", option)});
+  }
+  for (const auto& file : site.files.license_files()) {
+    const license::LicenseFile read = license::ReadLicenseFile(file.name(), file.content());
+    const std::filesystem::path dir = std::filesystem::path(file.name()).parent_path();
+    for (const license::VendorLine& line : read.vendors) {
+      for (OptionsPlace& place : UsualPlaces(line.vendor, file.name())) usual.push_back(place);
+      if (line.options_path.empty()) continue;
+      places.push_back({line.vendor, (dir / line.options_path).lexically_normal().string(),
+                        absl::StrCat(line.position.file, ":", line.position.line)});
+    }
+  }
+  places.insert(places.end(), usual.begin(), usual.end());
+  return places;
+}
+
+void ReadOptions(const Flags& flags, Site* site, size_t* bytes) {
+  std::map<std::string, std::string> taken;  // vendor -> path
+  for (const OptionsPlace& place : OptionsPlaces(flags, *site)) {
+    std::error_code error;
+    if (place.named_by.empty() && !std::filesystem::exists(place.path, error)) continue;
+    const auto [had, fresh] = taken.try_emplace(place.vendor, place.path);
+    if (!fresh) {
+      if (had->second == place.path) continue;
+      site->problems.push_back(absl::StrCat("options file ", place.path, " for ", place.vendor,
+                                            " is not used: ", had->second, " is"));
+      continue;
+    }
+    auto text = ReadFile(place.path, license::kLicenseSetBytesMax);
+    if (!text.ok()) {
+      site->problems.push_back(absl::StrCat(
+          "options file ", std::string(text.status().message()),
+          place.named_by.empty() ? "" : absl::StrCat(" (named by ", place.named_by, ")")));
+      continue;
+    }
+    *bytes += text->size();
+    auto* file = site->files.add_option_files();
+    file->set_name(place.vendor);
+    file->set_path(place.path);
+    file->set_content(*std::move(text));
+  }
 }
 
 void ReadKeys(const std::string& dir, Site* site) {
@@ -103,19 +170,7 @@ absl::StatusOr<Site> ReadSite(const Flags& flags) {
     file->set_name(path);
     file->set_content(*std::move(text));
   }
-  for (const std::string& option : flags.options) {
-    const std::pair<std::string, std::string> named =
-        absl::StrSplit(option, absl::MaxSplits('=', 1));
-    auto text = ReadFile(named.second, license::kLicenseSetBytesMax);
-    if (!text.ok()) {
-      site.problems.push_back(absl::StrCat("options file ", std::string(text.status().message())));
-      continue;
-    }
-    bytes += text->size();
-    auto* file = site.files.add_option_files();
-    file->set_name(named.first);
-    file->set_content(*std::move(text));
-  }
+  ReadOptions(flags, &site, &bytes);
   if (bytes > license::kLicenseSetBytesMax) {
     return absl::ResourceExhaustedError(
         absl::StrCat("license and options files together are larger than ",

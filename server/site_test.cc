@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -91,6 +93,63 @@ TEST(Site, FilesThatCannotBeReadAreProblemsNotCrashes) {
   EXPECT_EQ(site->files.license_files_size(), 0);
   ASSERT_EQ(site->problems.size(), 2u);
   EXPECT_THAT(site->problems[0], HasSubstr("/no/such/license.dat"));
+}
+
+// A directory with these files, gone with the test.
+class SiteFiles : public ::testing::Test {
+ protected:
+  SiteFiles() : dir_(::testing::TempDir() + "triad_site_files") {
+    std::filesystem::remove_all(dir_);
+    std::filesystem::create_directories(dir_ + "/options.d");
+    flags_.license = dir_ + "/license.dat";
+    flags_.vendor_keys = dir_;
+  }
+  ~SiteFiles() override { std::filesystem::remove_all(dir_); }
+
+  void Write(const std::string& name, const std::string& text) {
+    std::ofstream(dir_ + "/" + name) << text;
+  }
+  // "VENDOR PATH-IN-DIR" of the options files that are read.
+  std::vector<std::string> Options() {
+    auto site = ReadSite(flags_);
+    std::vector<std::string> out;
+    problems_ = site->problems;
+    for (const auto& file : site->files.option_files()) {
+      out.push_back(file.name() + " " + file.path().substr(dir_.size() + 1));
+    }
+    return out;
+  }
+
+  const std::string dir_;
+  Flags flags_;
+  std::vector<std::string> problems_;
+};
+
+TEST_F(SiteFiles, OptionsAreReadFromTheFirstPlaceThatHasThem) {
+  Write("license.dat", "SERVER a ANY 1\nVENDOR acme\nVENDOR moon options=sub.opt\n");
+  EXPECT_THAT(Options(), ::testing::IsEmpty());
+  EXPECT_THAT(problems_, ::testing::Contains(HasSubstr("sub.opt")))
+      << "a file that a VENDOR line names must be there";
+  EXPECT_THAT(problems_, ::testing::Contains(HasSubstr("license.dat:3)")));
+  Write("acme.opt", "# beside the license file\n");
+  Write("sub.opt", "# named by the VENDOR line\n");
+  EXPECT_THAT(Options(), ::testing::ElementsAre("moon sub.opt", "acme acme.opt"));
+  Write("options.d/acme.opt", "# the usual place\n");
+  Write("moon.opt", "# not used\n");
+  EXPECT_THAT(Options(), ::testing::ElementsAre("moon sub.opt", "acme options.d/acme.opt"));
+  EXPECT_THAT(problems_, ::testing::Contains(HasSubstr("moon.opt for moon is not used")));
+  Write("mine", "# named on the command line\n");
+  flags_.options = {"acme=" + dir_ + "/mine"};
+  EXPECT_THAT(Options(), ::testing::ElementsAre("acme mine", "moon sub.opt"));
+}
+
+TEST_F(SiteFiles, ComplaintsAboutOptionsNameTheirFile) {
+  Write("license.dat", "SERVER a ANY 1\nVENDOR acme\n");
+  Write("acme.opt", "EXLCUDE f USER ann\n");
+  const auto site = ReadSite(flags_);
+  ASSERT_FALSE(site->catalog.diagnostics().empty());
+  EXPECT_THAT(site->catalog.diagnostics().back().ToString(),
+              HasSubstr(dir_ + "/acme.opt:1:1: error: `EXLCUDE`"));
 }
 
 }  // namespace

@@ -23,6 +23,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
 
 namespace triad::server {
 namespace {
@@ -163,6 +165,15 @@ license::MachineIds ReadMachineIds() {
   }
   freeifaddrs(all);
   return ids;
+}
+
+std::string AddressOfPeer(absl::string_view peer) {
+  const bool v6 = absl::ConsumePrefix(&peer, "ipv6:");
+  if (!v6 && !absl::ConsumePrefix(&peer, "ipv4:")) return std::string(peer);
+  peer = peer.substr(0, peer.rfind(':'));
+  std::string address =
+      absl::StrReplaceAll(peer, {{"%5B", ""}, {"%5D", ""}, {"[", ""}, {"]", ""}, {"%25", "%"}});
+  return address.substr(0, address.find('%'));  // without a zone
 }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t bytes_max) {

@@ -51,6 +51,10 @@ class StderrLogger final : public Logger {
 // What this machine can show of itself.
 license::MachineIds ReadMachineIds();
 
+// The address in what gRPC says of a peer: "10.0.0.7" of "ipv4:10.0.0.7:4711", "fec0::1" of
+// "ipv6:%5Bfec0::1%5D:4711". What has none, such as "unix:PATH", stays as it is.
+std::string AddressOfPeer(absl::string_view peer);
+
 // The whole of a regular file, at most `bytes_max`. The error names the path.
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t bytes_max);
 bool IsDirectory(const std::string& path);

@@ -42,5 +42,14 @@ TEST(System, FreeSpaceIsThatOfTheDirectorysDisk) {
   EXPECT_LT(SystemDiskSpace("/no/such/directory").FreeBytes(), 0);
 }
 
+TEST(System, AnAddressIsTakenOutOfWhatTheTransportSays) {
+  EXPECT_EQ(AddressOfPeer("ipv4:10.0.0.7:4711"), "10.0.0.7");
+  EXPECT_EQ(AddressOfPeer("ipv6:%5Bfec0::1%5D:4711"), "fec0::1");
+  EXPECT_EQ(AddressOfPeer("ipv6:[fe80::1%25eth0]:4711"), "fe80::1");
+  EXPECT_EQ(AddressOfPeer("ipv6:%5B::ffff:10.0.0.7%5D:1"), "::ffff:10.0.0.7");
+  EXPECT_EQ(AddressOfPeer("unix:/run/triad/admin.sock"), "unix:/run/triad/admin.sock");
+  EXPECT_EQ(AddressOfPeer(""), "");
+}
+
 }  // namespace
 }  // namespace triad::server

@@ -139,7 +139,7 @@ license::LicenseSources SourcesOf(const v1::InstallLicenses& set) {
     sources.license_files.push_back({file.name(), file.content()});
   }
   for (const auto& file : set.option_files()) {
-    sources.option_files.push_back({file.name(), file.content()});
+    sources.option_files.push_back({file.name(), file.content(), file.path()});
   }
   for (const auto& key : set.vendor_keys()) {
     license::PublicKey bytes{};

@@ -15,6 +15,7 @@
 #include "server/admin_socket.h"
 #include "server/grpc_stream.h"
 #include "server/limits.h"
+#include "server/system.h"
 #include "server/unary_calls.h"
 #include "triad/v1/license.grpc.pb.h"
 #include "triad/v1/peer.grpc.pb.h"
@@ -171,7 +172,7 @@ class LicenseCalls final : public AsyncLicense {
 
   grpc::Status Call(grpc::ServerContext* context, const v1::ClientMessage* request,
                     v1::ServerMessage* response) override {
-    Caller caller{(*next_id_)++, context->peer(), /*unary=*/true};
+    Caller caller{(*next_id_)++, AddressOfPeer(context->peer()), /*unary=*/true};
     const auto call = calls_->Begin(caller.connection);
     loop_->Post([this, caller, message = *request] { node_->OnClientMessage(caller, message); });
     const bool answered =
@@ -556,7 +557,7 @@ void Wire::Impl::AcceptClient() {
   auto accepted = [this, id, address, stream](bool ok) {
     if (!ok) return;
     AcceptClient();
-    *address = stream->context.peer();
+    *address = AddressOfPeer(stream->context.peer());
     {
       absl::MutexLock lock(&mutex);
       clients[id] = stream;

@@ -1,0 +1,224 @@
+// What each line of an options file does to checkouts, seen through the ledger: one row per
+// keyword, type of name and form of a feature, naming the fact that it checks (flexnet-facts 2).
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "license/ledger.h"
+#include "license/ledger_testing.h"
+
+namespace triad::license {
+namespace {
+
+using testing::CheckoutOf;
+using testing::ItemOf;
+using testing::kNoonMs;
+using testing::OpenOf;
+using testing::SetOf;
+
+// Ten of f; three of v 2.0 before four of v 1.0; n for users that are named.
+constexpr absl::string_view kLicenses =
+    "INCREMENT f acme 1.0 permanent 10\n"
+    "INCREMENT v acme 2.0 31-dec-2030 3 ISSUER=us SN=7 VENDOR_STRING=gold user_info=u\n"
+    "INCREMENT v acme 1.0 permanent 4\n"
+    "INCREMENT n acme 1.0 permanent 5 USER_BASED=1\n"
+    "INCREMENT a:b acme 1.0 permanent 5\n";
+
+class OptionsConformance : public ::testing::Test {
+ protected:
+  v1::Outcome Apply(const v1::Command& command) {
+    v1::LogRecord record;
+    record.mutable_stamp()->set_wall_ms(kNoonMs);
+    *record.mutable_command() = command;
+    v1::Outcome outcome = ledger_.Apply({ledger_.applied().index + 1, 1}, &record, nullptr);
+    EXPECT_TRUE(ledger_.CheckInvariants().ok()) << ledger_.CheckInvariants();
+    return outcome;
+  }
+
+  void Serve(absl::string_view options) {
+    ledger_ = Ledger();
+    v1::Command command;
+    *command.mutable_install() = SetOf(kLicenses, options, 0);
+    ASSERT_TRUE(Apply(command).has_done());
+  }
+
+  // "USER@HOST@ADDRESS@PROJECT@DISPLAY feature count": a new session asks. 0: granted, else why
+  // not.
+  int Ask(absl::string_view request) {
+    const std::vector<std::string> words = absl::StrSplit(request, ' ');
+    std::vector<std::string> who = absl::StrSplit(words[0], '@');
+    who.resize(5);
+    const std::string name = absl::StrCat("s", ++sessions_);
+    v1::Command open = OpenOf(name);
+    v1::Identity& identity = *open.mutable_open()->mutable_identity();
+    identity.set_user(who[0]);
+    identity.set_host(who[1]);
+    identity.set_peer_address(who[2]);
+    identity.set_project(who[3]);
+    identity.set_display(who[4]);
+    Apply(open);
+    const v1::Outcome outcome =
+        Apply(CheckoutOf(name, 1, {ItemOf(words[1], std::stoul(words[2]))}));
+    EXPECT_TRUE(outcome.has_granted() || outcome.has_denied());
+    return outcome.has_denied() ? outcome.denied().code() : 0;
+  }
+
+  Ledger ledger_;
+  int sessions_ = 0;
+};
+
+struct Step {
+  const char* request;
+  int code;
+};
+
+struct Row {
+  const char* fact;
+  const char* options;
+  std::vector<Step> steps;
+};
+
+TEST_F(OptionsConformance, EveryLineDoesWhatItSays) {
+  const std::vector<Row> rows = {
+      {"no options: everyone, all", "", {{"ann f 10", 0}, {"bob f 1", -4}}},
+      // EXCLUDE, and every type of name.
+      {"EXCLUDE USER", "EXCLUDE f USER ann", {{"ann f 1", -38}, {"bob f 1", 0}, {"ann v 1", 0}}},
+      {"names have their case", "EXCLUDE f USER ANN", {{"ann f 1", 0}}},
+      {"keywords do not", "exclude f user ann", {{"ann f 1", -38}}},
+      {"EXCLUDE HOST", "EXCLUDE f HOST pc1", {{"ann@pc1 f 1", -38}, {"ann@pc2 f 1", 0}}},
+      {"HOST by address",
+       "EXCLUDE f HOST 10.0.0.*",
+       {{"ann@pc1@10.0.0.9 f 1", -38}, {"ann@pc1@10.0.1.9 f 1", 0}}},
+      {"EXCLUDE DISPLAY", "EXCLUDE f DISPLAY :1", {{"ann@p@@@:1 f 1", -38}, {"ann@p@@@:2 f 1", 0}}},
+      {"EXCLUDE INTERNET",
+       "EXCLUDE f INTERNET 195.186.*.*",
+       {{"a@p@195.186.4.5 f 1", -38}, {"a@p@195.187.4.5 f 1", 0}}},
+      {"INTERNET of IPv6",
+       "EXCLUDE f INTERNET fec0::*",
+       {{"a@p@fec0::7 f 1", -38}, {"a@p@fec0::1:7 f 1", 0}}},
+      {"EXCLUDE PROJECT", "EXCLUDE f PROJECT m", {{"a@p@@m f 1", -38}, {"a@p@@n f 1", 0}}},
+      {"EXCLUDE GROUP", "GROUP o ann bob\nEXCLUDE f GROUP o", {{"bob f 1", -38}, {"cec f 1", 0}}},
+      {"GROUP lines accumulate",
+       "GROUP o ann\nEXCLUDE f GROUP o\nGROUP o bob",
+       {{"ann f 1", -38}, {"bob f 1", -38}}},
+      {"EXCLUDE HOST_GROUP",
+       "HOST_GROUP l pc1 lab*\nEXCLUDE f HOST_GROUP l",
+       {{"a@lab7 f 1", -38}, {"a@pc1 f 1", -38}, {"a@pc2 f 1", 0}}},
+      {"GROUPCASEINSENSITIVE",
+       "GROUPCASEINSENSITIVE ON\nGROUP o Ann\nEXCLUDE f GROUP o",
+       {{"aNN f 1", -38}}},
+      {"FQDN_MATCHING LENIENT",
+       "FQDN_MATCHING LENIENT\nEXCLUDE f HOST pc1",
+       {{"ann@pc1.acme.com f 1", -38}}},
+      {"FQDN_MATCHING EXACT", "EXCLUDE f HOST pc1", {{"ann@pc1.acme.com f 1", 0}}},
+      {"EXCLUDEALL", "EXCLUDEALL USER ann", {{"ann f 1", -38}, {"ann v 1", -38}, {"bob f 1", 0}}},
+      // INCLUDE, and what wins.
+      {"INCLUDE", "INCLUDE f USER ann", {{"ann f 1", 0}, {"bob f 1", -39}, {"bob v 1", 0}}},
+      {"INCLUDEALL", "INCLUDEALL USER ann", {{"ann f 1", 0}, {"bob f 1", -39}, {"bob v 1", -39}}},
+      {"EXCLUDE wins", "INCLUDE f USER ann\nEXCLUDE f HOST p", {{"ann@p f 1", -38}}},
+      {"a continued line", "INCLUDE f \\\r\n  USER \\\r\n ann\r\n", {{"bob f 1", -39}}},
+      {"a trailing comment", "INCLUDE f USER ann # not bob", {{"bob f 1", -39}, {"ann f 1", 0}}},
+      {"Latin-1", "EXCLUDE f USER j\xf6rg", {{"j\xf6rg f 1", -38}}},
+      // MAX.
+      {"MAX USER", "MAX 2 f USER ann", {{"ann f 2", 0}, {"ann f 1", -87}, {"bob f 3", 0}}},
+      {"MAX 0", "MAX 0 f USER ann", {{"ann f 1", -87}}},
+      {"MAX GROUP is the group's total",
+       "GROUP o ann bob\nMAX 3 f GROUP o",
+       {{"ann f 2", 0}, {"bob f 2", -87}, {"bob f 1", 0}, {"cec f 5", 0}}},
+      {"MAX HOST", "MAX 1 f HOST p", {{"ann@p f 1", 0}, {"bob@p f 1", -87}, {"bob@q f 1", 0}}},
+      {"MAX HOST_GROUP",
+       "HOST_GROUP l p*\nMAX 1 f HOST_GROUP l",
+       {{"ann@p1 f 1", 0}, {"ann@p2 f 1", -87}}},
+      {"MAX INTERNET",
+       "MAX 1 f INTERNET 10.*.*.*",
+       {{"a@p@10.1.1.1 f 1", 0}, {"b@q@10.2.2.2 f 1", -87}}},
+      {"MAX PROJECT", "MAX 1 f PROJECT m", {{"a@p@@m f 1", 0}, {"b@q@@m f 1", -87}}},
+      {"MAX ALL_USERS is for each",
+       "MAX 2 f USER ALL_USERS",
+       {{"ann f 2", 0}, {"ann f 1", -87}, {"bob f 2", 0}}},
+      {"a specific USER before ALL_USERS",
+       "MAX 4 f USER ann\nMAX 1 f USER ALL_USERS",
+       {{"ann f 4", 0}, {"bob f 1", 0}, {"bob f 1", -87}}},
+      {"ALL_USERS before a specific USER",
+       "MAX 1 f USER ALL_USERS\nMAX 4 f USER ann",
+       {{"ann f 2", -87}}},
+      {"MAX ALL_GROUPS",
+       "GROUP o ann\nGROUP p bob\nMAX 1 f GROUP ALL_GROUPS",
+       {{"ann f 1", 0}, {"ann f 1", -87}, {"bob f 1", 0}, {"cec f 4", 0}}},
+      {"MAX counts over all pools of the feature",
+       "MAX 4 v USER ann",
+       {{"ann v 3", 0}, {"ann v 2", -87}, {"ann v 1", 0}}},
+      {"INCLUDE and MAX are independent",
+       "INCLUDE f USER ann\nMAX 1 f USER ann",
+       {{"ann f 1", 0}, {"ann f 1", -87}, {"bob f 1", -39}}},
+      // RESERVE.
+      {"RESERVE USER", "RESERVE 9 f USER ann", {{"bob f 2", -101}, {"bob f 1", 0}, {"ann f 9", 0}}},
+      {"RESERVE GROUP",
+       "GROUP o ann bob\nRESERVE 10 f GROUP o",
+       {{"cec f 1", -101}, {"ann f 4", 0}, {"bob f 6", 0}}},
+      {"RESERVE HOST", "RESERVE 10 f HOST p", {{"ann@q f 1", -101}, {"ann@p f 1", 0}}},
+      {"RESERVE HOST_GROUP",
+       "HOST_GROUP l p*\nRESERVE 10 f HOST_GROUP l",
+       {{"ann@q f 1", -101}, {"ann@p2 f 1", 0}}},
+      {"RESERVE DISPLAY",
+       "RESERVE 10 f DISPLAY :1",
+       {{"ann@p@@@:2 f 1", -101}, {"ann@p@@@:1 f 1", 0}}},
+      {"RESERVE INTERNET",
+       "RESERVE 10 f INTERNET 10.*.*.*",
+       {{"a@p@11.0.0.1 f 1", -101}, {"a@p@10.0.0.1 f 1", 0}}},
+      {"RESERVE PROJECT", "RESERVE 10 f PROJECT m", {{"a@p f 1", -101}, {"a@p@@m f 1", 0}}},
+      {"only the first reservations up to the count",
+       "RESERVE 8 f USER ann\nRESERVE 8 f USER bob",
+       {{"cec f 1", -101}, {"bob f 3", -101}, {"bob f 2", 0}, {"ann f 8", 0}}},
+      // Forms of a feature: v 2.0 is the first pool.
+      {"feature:VERSION", "EXCLUDE v:VERSION=2.0 USER a", {{"a v 4", 0}, {"a v 1", -4}}},
+      {"\"feature VERSION\"", "EXCLUDE \"v VERSION=2\" USER a", {{"a v 4", 0}, {"a v 1", -4}}},
+      {"feature:EXPDATE", "EXCLUDE v:EXPDATE=31-dec-2030 USER a", {{"a v 4", 0}, {"a v 1", -4}}},
+      {"feature:ISSUER", "EXCLUDE v:ISSUER=us USER a", {{"a v 4", 0}, {"a v 1", -4}}},
+      {"feature:SN", "EXCLUDE v:SN=7 USER a", {{"a v 4", 0}, {"a v 1", -4}}},
+      {"feature:VENDOR_STRING", "EXCLUDE v:VENDOR_STRING=gold USER a", {{"a v 4", 0}}},
+      {"feature:user_info", "EXCLUDE v:user_info=u USER a", {{"a v 4", 0}, {"a v 1", -4}}},
+      {"a colon in the name", "EXCLUDE \"a:b VERSION=1.0\" USER a", {{"a a:b 1", -38}}},
+      // USER_BASED.
+      {"USER_BASED without names", "", {{"ann n 1", -84}}},
+      {"USER_BASED with names",
+       "INCLUDE n:VERSION=1.0 USER ann",
+       {{"ann n 1", 0}, {"bob n 1", -39}}},
+      {"USER_BASED with too many names",
+       "INCLUDE n:VERSION=1.0 USER ann\nINCLUDE n:VERSION=1.0 USER bob",
+       {{"ann n 1", -84}}},
+      // What is wrong has no effect, and shuts nobody out.
+      {"a group never defined", "INCLUDE f GROUP nix", {{"ann f 1", 0}}},
+      {"a wrong line",
+       "EXLCUDE f USER ann\nEXCLUDE f USER bob",
+       {{"ann f 1", 0}, {"bob f 1", -38}}},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(absl::StrCat(row.fact, ": ", row.options));
+    Serve(row.options);
+    for (const Step& step : row.steps) {
+      EXPECT_EQ(Ask(step.request), step.code) << step.request;
+    }
+  }
+}
+
+TEST_F(OptionsConformance, AGroupOfThousandsIsOneAnswer) {
+  std::string options = "RESERVE 4 f GROUP big\nMAX 6 f GROUP big\n";
+  for (int line = 0; line < 50; ++line) {
+    absl::StrAppend(&options, "GROUP big");
+    for (int i = 0; i < 100; ++i) absl::StrAppend(&options, " u", line * 100 + i);
+    absl::StrAppend(&options, "\n");
+  }
+  Serve(options);
+  EXPECT_EQ(Ask("ann f 7"), -101);
+  EXPECT_EQ(Ask("u0 f 3"), 0);
+  EXPECT_EQ(Ask("u4999 f 4"), -87);
+  EXPECT_EQ(Ask("u4999 f 3"), 0);
+  EXPECT_EQ(Ask("u5000 f 4"), 0);
+}
+
+}  // namespace
+}  // namespace triad::license
