@@ -59,6 +59,20 @@ std::string Complaint(const v1::OpenSession& open) {
   return Complaint(open.identity());
 }
 
+// MAX_CONNECTIONS: a session is one connection to all vendors, so it takes all of them to cap
+// sessions, and the largest of theirs counts. 0: no cap.
+uint64_t ConnectionsMax(const Catalog& catalog) {
+  const auto& settings = catalog.policy().settings();
+  if (settings.empty()) return 0;
+  uint64_t most = 0;
+  for (const std::string& vendor : catalog.vendors()) {
+    const auto it = settings.find(vendor);
+    if (it == settings.end() || it->second.max_connections == 0) return 0;
+    most = std::max(most, it->second.max_connections);
+  }
+  return most;
+}
+
 }  // namespace
 
 namespace {
@@ -236,6 +250,12 @@ v1::Outcome Ledger::ApplyOpen(const v1::OpenSession& open, Events& events) {
   if (sessions().size() >= limits_.sessions_max) {
     return Refuse(v1::Refused::SESSION_TABLE_FULL, absl::StrCat("there are ", limits_.sessions_max,
                                                                 " sessions, and no room for more"));
+  }
+  if (const uint64_t most = ConnectionsMax(catalog()); most > 0 && sessions().size() >= most) {
+    return Refuse(v1::Refused::SESSION_TABLE_FULL,
+                  absl::StrCat(DenialText(DenialCode::kTooManyConnections), " (",
+                               ToNumber(DenialCode::kTooManyConnections), "): MAX_CONNECTIONS ",
+                               most, " of the options file"));
   }
   Session session;
   session.id = open.session();

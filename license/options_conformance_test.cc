@@ -205,6 +205,23 @@ TEST_F(OptionsConformance, EveryLineDoesWhatItSays) {
   }
 }
 
+TEST_F(OptionsConformance, MaxConnectionsCapsSessions) {
+  Serve("MAX_CONNECTIONS 2");
+  EXPECT_TRUE(Apply(OpenOf("a")).has_session());
+  EXPECT_TRUE(Apply(OpenOf("b")).has_session());
+  const v1::Outcome full = Apply(OpenOf("c"));
+  EXPECT_EQ(full.refused().why(), v1::Refused::SESSION_TABLE_FULL);
+  EXPECT_EQ(full.refused().reason(),
+            "license server is out of network connections (-106): MAX_CONNECTIONS 2 of the options "
+            "file");
+  EXPECT_TRUE(Apply(OpenOf("b", 2)).has_session()) << "it is there already";
+  v1::Command close;
+  close.mutable_close()->set_session(testing::SessionNamed("a"));
+  close.mutable_close()->set_token_hash(testing::TokenNamed("token"));
+  Apply(close);
+  EXPECT_TRUE(Apply(OpenOf("c")).has_session());
+}
+
 TEST_F(OptionsConformance, AGroupOfThousandsIsOneAnswer) {
   std::string options = "RESERVE 4 f GROUP big\nMAX 6 f GROUP big\n";
   for (int line = 0; line < 50; ++line) {
