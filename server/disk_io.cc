@@ -140,12 +140,13 @@ void LedgerThread::ReadUsage(UsageQuery query, std::function<void(UsageRead)> do
   });
 }
 
-void LedgerThread::FindUsageGap() {
+bool LedgerThread::FindUsageGap() {
   Add([this] {
     auto gap = disk_.FindUsageGap();
     if (gap.ok()) results_.gap(*gap);
     return gap.status();
   });
+  return true;
 }
 
 void LedgerThread::FillUsage(std::vector<license::UsageRow> rows) {

@@ -86,7 +86,7 @@ class LedgerThread : public LedgerWriter, public UsageReader {
   void AddUsage(license::UsageChanges usage) override;
   void ReadUsage(UsageQuery query, std::function<void(UsageRead)> done) override;
   void PlanPrune(UsageKeep keep) override;
-  void FindUsageGap() override;
+  bool FindUsageGap() override;
   void FillUsage(std::vector<license::UsageRow> rows) override;
   void Sync() override;
   void ReadSnapshot(uint64_t view, std::string after, size_t bytes_max) override;

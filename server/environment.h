@@ -116,8 +116,8 @@ class LedgerWriter {
   virtual void Write(std::vector<license::RowChange> changes, license::LogPosition applied) = 0;
   // Usage records for the batch of the next Write. No event follows. Tests' disks may keep none.
   virtual void AddUsage(license::UsageChanges) {}
-  // Then Node::OnUsageGap.
-  virtual void FindUsageGap() {}
+  // Then Node::OnUsageGap. FALSE: none follows, this disk keeps no records.
+  virtual bool FindUsageGap() { return false; }
   // Puts missing records in; then Node::OnUsageFilled.
   virtual void FillUsage(std::vector<license::UsageRow>) {}
   // Which records are beyond these limits; if any, then Node::OnPrunePlan.

@@ -76,5 +76,18 @@ TEST(Flags, HelpNamesEveryFlag) {
   }
 }
 
+TEST(Flags, TheDebugLogAndHowLongUsageIsKept) {
+  const auto flags = ParseFlags({"--debug-log=+/var/log/triad/debug.log", "--datestamp",
+                                 "--usage-keep-days=30", "--usage_keep_mb=100"});
+  ASSERT_TRUE(flags.ok()) << flags.status();
+  EXPECT_EQ(flags->debug_log, "+/var/log/triad/debug.log");
+  EXPECT_TRUE(flags->datestamp);
+  EXPECT_EQ(flags->usage_keep_days, 30);
+  EXPECT_EQ(flags->usage_keep_mb, 100);
+  EXPECT_FALSE(ParseFlags({"--debug-log=+"}).ok());
+  EXPECT_FALSE(ParseFlags({"--usage-keep-days=0"}).ok());
+  EXPECT_FALSE(ParseFlags({"--usage-keep-mb=much"}).ok());
+}
+
 }  // namespace
 }  // namespace triad::server

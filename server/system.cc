@@ -19,6 +19,7 @@
 #include <cstring>
 
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -131,7 +132,17 @@ int64_t SystemDiskSpace::FreeBytes() {
 StderrLogger::StderrLogger() : journal_(getenv("JOURNAL_STREAM") != nullptr) {
 }
 
-void StderrLogger::Log(LogLevel level, absl::string_view line) {
+// One event is one line, whatever a client has called itself.
+std::string OneLine(absl::string_view line) {
+  std::string out(line);
+  for (char& c : out) {
+    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) c = c == '\t' ? ' ' : '?';
+  }
+  return out;
+}
+
+void StderrLogger::Log(LogLevel level, absl::string_view event) {
+  const std::string line = OneLine(event);
   std::string text;
   if (journal_) {
     text = absl::StrCat("<", JournalPriority(level), ">", line, "\n");

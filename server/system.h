@@ -37,6 +37,9 @@ class SystemDiskSpace final : public DiskSpace {
   const std::string dir_;
 };
 
+// What cannot stand in a line as '?'.
+std::string OneLine(absl::string_view line);
+
 // One line an event on stderr: with the journal's priority prefix when the journal reads it, else
 // with date and time. Thread-safe.
 class StderrLogger final : public Logger {

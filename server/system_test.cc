@@ -51,5 +51,10 @@ TEST(System, AnAddressIsTakenOutOfWhatTheTransportSays) {
   EXPECT_EQ(AddressOfPeer(""), "");
 }
 
+TEST(OneLine, WhatAClientCallsItselfBeginsNoLineOfItsOwn) {
+  EXPECT_EQ(OneLine("session of ann\n<3>all is lost\x1b[2J\tend"),
+            "session of ann?<3>all is lost?[2J end");
+}
+
 }  // namespace
 }  // namespace triad::server

@@ -47,7 +47,9 @@ void UsageFetch::Tick(quorum::Slot from, int64_t now_ms) {
   from_ = from;
   state_ = State::kLooking;
   since_ms_ = now_ms;
-  ledger_writer_->FindUsageGap();
+  if (ledger_writer_->FindUsageGap()) return;
+  state_ = State::kIdle;
+  not_before_ms_ = now_ms + kUsageFetchIntervalMs;
 }
 
 void UsageFetch::OnGap(const UsageGap& gap, const v1::UsageChain& chain, int64_t now_ms) {

@@ -45,7 +45,10 @@ class UsageFetchTest : public ::testing::Test, public SnapshotTransport, public 
   void StageRows(bool, std::vector<license::RowChange>,
                  std::optional<license::LogPosition>) override {}
   void AdoptStaged() override {}
-  void FindUsageGap() override { ++looked_; }
+  bool FindUsageGap() override {
+    ++looked_;
+    return true;
+  }
   void FillUsage(std::vector<license::UsageRow> rows) override {
     for (const license::UsageRow& row : rows) filled_[row.number] = row.bytes;
   }

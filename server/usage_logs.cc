@@ -37,7 +37,8 @@ std::string StampText(LogTime time) {
 
 UsageLogs::UsageLogs(Config config, Clock* clock, Logger* logger)
     : config_(std::move(config)), clock_(clock), logger_(logger), format_(config_.datestamp) {
-  if (!config_.debug_log.empty()) {
+  wanted_ = !config_.debug_log.empty();
+  if (wanted_) {
     absl::string_view path = config_.debug_log;
     const bool append = absl::ConsumePrefix(&path, "+");
     Open(/*report=*/false, "", std::string(path), append, 0);
@@ -73,6 +74,7 @@ bool UsageLogs::Add(Job job, size_t bytes) {
 }
 
 void UsageLogs::OnRecords(const std::vector<license::UsageRow>& rows) {
+  if (!wanted_) return;
   size_t bytes = 0;
   for (const license::UsageRow& row : rows) bytes += row.bytes.size() + sizeof(row);
   (void)Add(
@@ -83,6 +85,10 @@ void UsageLogs::OnRecords(const std::vector<license::UsageRow>& rows) {
 }
 
 void UsageLogs::OnLicenses(const license::Catalog& catalog) {
+  wanted_ = !config_.debug_log.empty();
+  for (const auto& [vendor, options] : catalog.policy().settings()) {
+    wanted_ = wanted_ || options.debug_log || options.report_log;
+  }
   std::string serving;
   if (!std::exchange(serving_told_, true)) {
     const LogTime now = Now();

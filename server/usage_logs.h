@@ -87,7 +87,9 @@ class UsageLogs final : public UsageSink, public LogControl {
   Clock* const clock_;
   Logger* const logger_;
   const DebugLog format_;
-  bool serving_told_ = false;  // the caller's thread alone
+  // The caller's thread alone.
+  bool serving_told_ = false;
+  bool wanted_ = false;  // there is a log: without one, records cost nothing
 
   absl::Mutex mutex_;
   std::deque<std::pair<Job, size_t>> jobs_ ABSL_GUARDED_BY(mutex_);
