@@ -610,7 +610,10 @@ std::map<LicenseId, Session::Held>::iterator Session::FindHandle(uint64_t handle
 
 void Session::OnViolationNews(const v1::SessionEvent& pushed) {
   const bool over = pushed.kind() == v1::SessionEvent::RESTORED;
-  auto held = FindHandle(pushed.handle());
+  // Also of one that is lost and used all the same.
+  auto held = std::find_if(held_.begin(), held_.end(), [&pushed](const auto& entry) {
+    return pushed.handle() != 0 && entry.second.view.handle == pushed.handle();
+  });
   if (held != held_.end()) {
     TellViolation(held->first, held->second, over ? "" : pushed.reason());
     return;

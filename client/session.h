@@ -176,7 +176,8 @@ class Session final : public Driven {
     bool told_refused = false;
     int64_t since_ms = 0;  // unconfirmed or lost since
     // kLost:
-    bool asleep = false;  // idle when it was reclaimed: not asked for until it is used
+    bool overuse_told = false;  // the cluster knows that it is used all the same
+    bool asleep = false;        // idle when it was reclaimed: not asked for until it is used
     int64_t regrant_ms = INT64_MAX;
     int64_t regrant_interval_ms = kRegrantMsMin;
     uint64_t regrant_call = 0;

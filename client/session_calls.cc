@@ -481,7 +481,9 @@ void Session::OnDenied(Call& call, Status status) {
   for (LicenseId id : call.licenses) {
     auto held = held_.find(id);
     const bool asking = held != held_.end() && held->second.regrant_call == call.key;
-    if (asking) ScheduleRegrant(held->second);
+    if (!asking) continue;
+    held->second.overuse_told = true;
+    ScheduleRegrant(held->second);
   }
   TellDone(call, status);
   Finish(call);

@@ -89,6 +89,14 @@ TEST(SessionChanges, LeavingTheQueueGivesBackWhatIsGrantedInThatMoment) {
   EXPECT_THAT(world.cluster.only().waiting, IsEmpty());
 }
 
+TEST(SessionChanges, TheEndOfTheClientEndsItsWaits) {
+  Queue world;
+  world.Close();
+  ASSERT_TRUE(world.waiting->status.has_value());
+  EXPECT_EQ(world.waiting->status->kind, ErrorKind::kCancelled);
+  EXPECT_THAT(world.cluster.sessions, IsEmpty());
+}
+
 TEST(SessionChanges, AWaitThatTheClusterEndsIsADenialWithItsReason) {
   Queue world;
   v1::ServerMessage event = world.cluster.Push(v1::SessionEvent::DEQUEUED, 0, "waited 10 s");
@@ -178,12 +186,34 @@ TEST(SessionChanges, WhatWasCheckedOutTogetherComesBackTogetherOrNotAtAll) {
   EXPECT_EQ(world.cluster.InUse(), 5u);
   v1::Checkout asked;
   for (const auto& [server, message] : world.log) {
-    if (message.request().has_checkout()) asked = message.request().checkout();
+    const v1::Checkout& checkout = message.request().checkout();
+    if (checkout.items_size() > 0 && checkout.items(0).lost_handle() != 0) asked = checkout;
   }
   EXPECT_EQ(asked.user(), "alice");
   ASSERT_EQ(asked.items_size(), 2);
   EXPECT_EQ(asked.items(1).lost_handle(), 102u) << "the cluster is told that it is in use";
   EXPECT_EQ(world.licenses[both->licenses[1]].state, LicenseState::kHeld);
+}
+
+TEST(SessionChanges, OveruseAfterALossIsSaidOnceAndToldToTheApplication) {
+  World world;
+  world.Attach();
+  world.Hold(2);
+  world.cluster.sessions.clear();
+  world.cluster.licenses = 0;
+  world.Down(0);
+  world.Pass(60'000);
+  int said = 0;
+  for (const auto& [server, message] : world.log) {
+    const v1::Checkout& asked = message.request().checkout();
+    if (asked.items_size() > 0 && asked.items(0).lost_handle() == 101) ++said;
+  }
+  EXPECT_EQ(said, 1);
+  world.Answer(1, world.cluster.Push(v1::SessionEvent::VIOLATION, 101, "usage level exceeded"));
+  world.cluster.licenses = 10;
+  world.Pass(kRegrantMsMax);
+  EXPECT_THAT(world.names,
+              ElementsAre("lost 101", "violation 101", "restored 102", "reconnected 102"));
 }
 
 TEST(SessionChanges, OneThatIsReturnedMeanwhileDoesNotComeBack) {

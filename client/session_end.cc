@@ -31,6 +31,10 @@ void Session::StartClose(Done done) {
   for (auto& [key, call] : calls_) {
     // A check-in is done by the close that follows.
     Status status = call.kind == Call::Kind::kCheckin ? Status() : over;
+    if (call.checkout.wait()) {
+      status.kind = ErrorKind::kCancelled;
+      status.code = -35;
+    }
     status.feature = Name(call);
     TellDone(call, status);
   }

@@ -252,7 +252,8 @@ void Session::StartRegrant(uint64_t group) {
     item->set_count(held.view.count);
     item->set_checkout_data(held.request.checkout_data);
     item->set_dup_mask(held.request.dup_group);
-    if (held.view.usable) item->set_lost_handle(held.view.handle);
+    const bool overuse = held.view.usable && !held.overuse_told;
+    if (overuse) item->set_lost_handle(held.view.handle);
     call.checkout.set_user(held.user);
     if (held.time_limit_ms > 0) {
       const int64_t left = held.asked_ms + held.time_limit_ms - Now();
@@ -285,9 +286,11 @@ void Session::DeliverRegrant(Call& call) {
     held.granted_index = holding.granted_index();
     held.told_refused = false;
     held.regrant_call = 0;
+    held.overuse_told = false;
     held.idle_told = false;
     held.resized_ms = INT64_MIN;
     TellLicense(id, held);
+    TellViolation(id, held, "");
     Emit(Event::Kind::kReconnected, id, held,
          absl::StrCat("granted again, the handle was ", old_handle), "lost");
     TellIdle(id, held);

@@ -441,6 +441,28 @@ std::variant<std::vector<Grant>, v1::Outcome> Ledger::Decide(const Asker& asker,
   return decision;
 }
 
+namespace {
+
+// It was cut off until its licenses were given to others, and goes on using them: so it says
+// itself, once for each.
+void AddOveruse(const Session& session, const v1::Checkout& checkout,
+                std::vector<LedgerEvent>& events) {
+  for (const v1::Checkout::Item& item : checkout.items()) {
+    if (item.lost_handle() == 0) continue;
+    LedgerEvent event = EventOf(LedgerEvent::Kind::kViolation, session);
+    event.feature = item.feature();
+    event.reason = "usage level exceeded";
+    event.holding.set_handle(item.lost_handle());
+    event.holding.set_feature(item.feature());
+    event.holding.set_version(item.version());
+    event.holding.set_count(item.count());
+    event.holding.set_user(checkout.user());
+    events.push_back(std::move(event));
+  }
+}
+
+}  // namespace
+
 v1::Outcome Ledger::ApplyCheckout(Session& session, const v1::Checkout& checkout, Events& events) {
   const Asker asker{.session = &session};
   auto decision = Decide(asker, checkout);
@@ -461,6 +483,7 @@ v1::Outcome Ledger::ApplyCheckout(Session& session, const v1::Checkout& checkout
       event.reason = no->denied().reason();
       event.code = no->denied().code();
       events.push_back(std::move(event));
+      AddOveruse(session, checkout, events);
     }
     return std::move(*no);
   }

@@ -458,6 +458,24 @@ TEST_F(LedgerTest, ARetriedDenialStaysADenial) {
   EXPECT_TRUE(Apply(CheckoutOf("s", 2, {ItemOf("f")})).has_granted());
 }
 
+TEST_F(LedgerTest, WhoWasCutOffAndGoesOnUsingWhatOthersHaveNowIsRecorded) {
+  Install(kTen);
+  Apply(OpenOf("s"));
+  Apply(OpenOf("t"));
+  Apply(CheckoutOf("t", 1, {ItemOf("f", 10)}));
+  v1::Checkout::Item lost = ItemOf("f", 3);
+  lost.set_lost_handle(77);
+  EXPECT_TRUE(Apply(CheckoutOf("s", 1, {lost})).has_denied());
+  ASSERT_THAT(Kinds(), ElementsAre(Kind::kDenied, Kind::kViolation));
+  EXPECT_EQ(events_[1].session, SessionNamed("s"));
+  EXPECT_EQ(events_[1].holding.handle(), 77u);
+  EXPECT_EQ(events_[1].holding.count(), 3u);
+  EXPECT_EQ(events_[1].reason, "usage level exceeded");
+  Apply(CheckinOf("t", 2, 101));
+  EXPECT_TRUE(Apply(CheckoutOf("s", 2, {lost})).has_granted());
+  EXPECT_THAT(Kinds(), ElementsAre(Kind::kCheckedOut));
+}
+
 TEST_F(LedgerTest, AnAcknowledgedRequestIsNeverExecuted) {
   Install(kTen);
   Apply(OpenOf("s"));
