@@ -170,19 +170,29 @@ std::optional<SeatPool> Application::OpenPool(const std::string& feature, const 
   request.mode = count.max ? CountMode::kAll : CountMode::kExact;
   Say("asks for " + CountText(count) + " " + feature);
   Result<SeatPool> pool = SeatPool::Open(&*client_, request, PoolOptions());
+  std::string denial;
   if (!pool && !count.max && pool.status().kind == ErrorKind::kDenied) {
-    Say(pool.status().ToString());
+    denial = pool.status().ToString();
+    Say(denial);
     request.mode = CountMode::kUpTo;
     pool = SeatPool::Open(&*client_, request, PoolOptions());
     if (pool) Say("takes the most that is available");
   }
   if (!pool) {
-    Say(pool.status().ToString());
+    if (pool.status().ToString() != denial) Say(pool.status().ToString());
     Report({/*restored=*/false, feature, kReasonDeniedAtStart, ""});
     return std::nullopt;
   }
   Say("license granted: " + std::to_string(pool->counts().licenses) + " " + feature);
   return *std::move(pool);
+}
+
+SeatPool Application::EmptyPool(const std::string& feature) {
+  CheckoutRequest request;
+  request.feature = feature;
+  request.count = 0;
+  // Nothing is asked for that could be denied.
+  return *SeatPool::Open(&*client_, request, PoolOptions());
 }
 
 void Application::ResizePool(SeatPool& pool, const std::string& feature, const Count& count) {
@@ -193,9 +203,8 @@ void Application::ResizePool(SeatPool& pool, const std::string& feature, const C
 
 void Application::SayPool(const std::string& feature, const SeatPool& pool) {
   const SeatCounts counts = pool.counts();
-  Say(feature + ": " + std::to_string(counts.licenses) + " licenses, " +
-      std::to_string(counts.agents) + " used, " + std::to_string(counts.beyond) +
-      " beyond the count");
+  Say(feature + ": licenses " + std::to_string(counts.licenses) + ", used " +
+      std::to_string(counts.agents) + ", beyond the count " + std::to_string(counts.beyond));
 }
 
 }  // namespace triad::examples

@@ -81,6 +81,8 @@ class Application {
   // Asks for `count` licenses at the start; denied because that was too many, takes what there is.
   // nullopt: none, and 00-07100 was reported.
   std::optional<SeatPool> OpenPool(const std::string& feature, const Count& count);
+  // A pool of none, for when the configuration wants some.
+  SeatPool EmptyPool(const std::string& feature);
   void ResizePool(SeatPool& pool, const std::string& feature, const Count& count);
   void SayPool(const std::string& feature, const SeatPool& pool);
 

@@ -1,6 +1,7 @@
 // Interaction Server: so many licenses of each type as the option with the FEATURE's name says, at
 // the start and whenever an option changes. Beyond them agents are forced to log out.
 #include <map>
+#include <set>
 
 #include "client/examples/application.h"
 
@@ -32,9 +33,9 @@ class InteractionServer : public Application {
     bool any = false;
     for (const std::string& feature : Features()) {
       std::optional<SeatPool> pool = OpenPool(feature, CountOf(feature, {}));
-      if (!pool) continue;
-      pools_.emplace(feature, *std::move(pool));
-      any = true;
+      any = any || pool.has_value();
+      if (!pool) denied_.insert(feature);
+      pools_.emplace(feature, pool ? *std::move(pool) : EmptyPool(feature));
     }
     return any;
   }
@@ -73,13 +74,11 @@ class InteractionServer : public Application {
   void OptionChanged(const std::string& option, const Count& count) override {
     if (!IsFeature(option)) return;
     auto pool = pools_.find(option);
-    if (pool == pools_.end()) {
-      // One that was not there, or denied, at the start.
-      std::optional<SeatPool> opened = OpenPool(option, count);
-      if (opened) pools_.emplace(option, *std::move(opened));
-      return;
-    }
+    if (pool == pools_.end()) pool = pools_.emplace(option, EmptyPool(option)).first;
     ResizePool(pool->second, option, count);
+    if (pool->second.counts().licenses > 0 && denied_.erase(option) > 0) {
+      Report({/*restored=*/true, option, kReasonDeniedAtStart, ""});
+    }
     ForceOut(option, pool->second);
   }
 
@@ -92,6 +91,7 @@ class InteractionServer : public Application {
   }
 
   std::map<std::string, SeatPool> pools_;
+  std::set<std::string> denied_;  // at the start, and nothing granted since
 };
 
 }  // namespace

@@ -146,7 +146,7 @@ std::string Cluster::Socket(int node) const {
   return absl::StrCat(dir_.path(), "/admin", node, ".sock");
 }
 
-std::string Cluster::LicenseText(int node) const {
+std::string Cluster::LicenseText(int node, const std::string& features) const {
   std::string text;
   for (int other = 1; other <= options_.nodes; ++other) {
     const int proxied = peers_[node][other].port;
@@ -155,8 +155,12 @@ std::string Cluster::LicenseText(int node) const {
                      : absl::StrCat("127.0.0.1 INTERNET=127.0.0.", other, " ", proxied);
     absl::StrAppend(&text, "SERVER ", at, "\n");
   }
-  absl::StrAppend(&text, "VENDOR ", kVendor, "\nUSE_SERVER\n", options_.features);
+  absl::StrAppend(&text, "VENDOR ", kVendor, "\nUSE_SERVER\n", features);
   return Signed(text) + options_.raw_lines;
+}
+
+void Cluster::WriteLicense(int node, const std::string& features) const {
+  WriteFileOrDie(LicenseFile(node), LicenseText(node, features));
 }
 
 std::vector<std::string> Cluster::Flags(int node) const {

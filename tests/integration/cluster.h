@@ -112,7 +112,10 @@ class Cluster {
   const ClientNet& clients() const { return clients_; }
   const std::string& directory() const { return dir_.path(); }
   // The license file as node `node` has it: with the addresses by which it reaches its peers.
-  std::string LicenseText(int node) const;
+  std::string LicenseText(int node) const { return LicenseText(node, options_.features); }
+  std::string LicenseText(int node, const std::string& features) const;
+  // Other FEATURE and INCREMENT lines, for the next start or reread.
+  void WriteLicense(int node, const std::string& features) const;
 
  private:
   void SetFlow(int from, int to, bool forward);
