@@ -367,7 +367,8 @@ Room Decider::RoomIn(const Pool& pool, const std::string& mask, const std::strin
     room.unblocked = Minus(room.unblocked, ReservedForOthers(*use, subjects));
     room.free = room.unblocked;
     if (WaitsBefore(*use)) {
-      room.free = std::min(room.free, OwnWhileOthersWait(*use, subjects));
+      const uint64_t taken = planned == nullptr ? 0 : planned->taken;
+      room.free = std::min(room.free, Minus(OwnWhileOthersWait(*use, subjects), taken));
     }
   }
   LimitByMax(pool, room);
@@ -424,7 +425,10 @@ std::optional<v1::Outcome> Decider::Decide(const v1::Checkout::Item& item) {
       continue;
     }
     any = true;
-    if (pool->uncounted || LicensesOf(*pool) >= wish.needed) enough_exist = true;
+    // Also what lingers or is shared from before a change of licenses is not had again beyond them.
+    const uint64_t exist = pool->uncounted ? kUnlimited : LicensesOf(*pool);
+    if (exist < wish.needed) continue;
+    enough_exist = true;
     const std::string mask = MaskOf(*pool, item);
     Room room = RoomIn(*pool, mask, item.checkout_data());
     const Pool* suite = nullptr;
@@ -435,7 +439,7 @@ std::optional<v1::Outcome> Decider::Decide(const v1::Checkout::Item& item) {
       with = RoomIn(*suite, SuiteMaskOf(*suite, mask), "");
     }
     const bool suite_open = suite == nullptr || with.most() >= 1;
-    const uint64_t count = suite_open ? std::min(room.most(), wish.wanted) : 0;
+    const uint64_t count = suite_open ? std::min({room.most(), wish.wanted, exist}) : 0;
     if (count >= wish.needed && count > best.count) {
       best = {.pool = pool, .count = count, .dup_mask = mask, .suite = suite};
       if (suite != nullptr) best.suite_mask = SuiteMaskOf(*suite, mask);

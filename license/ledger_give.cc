@@ -93,6 +93,7 @@ v1::Granted Ledger::Give(Session& session, const v1::Checkout& checkout,
                                                          .ticket = ticket,
                                                          .ends_ms = ends_ms,
                                                          .overdraft = grant.overdraft});
+    if (!grant.dup_mask.empty()) state_.NoteFreed(grant.pool->id);  // others may share it now
     if (grant.suite != nullptr) {
       state_.AddCheckout(session, {.pool = grant.suite,
                                    .count = 1,
@@ -182,14 +183,13 @@ void Ledger::EndLinger(uint64_t handle, absl::string_view reason, Events& events
 // Time itself ends them only with the next TimePasses; a checkout that would be denied does not
 // wait for that.
 bool Ledger::EndLingersOver(Events& events) {
-  bool any = false;
-  while (!state_.due().empty()) {
-    const Due due = *state_.due().begin();
-    if (due.at_ms > cluster_ms() || due.what != Due::What::kLinger) break;
-    EndLinger(due.number, "over", events);
-    any = true;
+  std::vector<uint64_t> over;
+  for (const Due& due : state_.due()) {
+    if (due.at_ms > cluster_ms()) break;
+    if (due.what == Due::What::kLinger) over.push_back(due.number);
   }
-  return any;
+  for (uint64_t handle : over) EndLinger(handle, "over", events);
+  return !over.empty();
 }
 
 }  // namespace triad::license

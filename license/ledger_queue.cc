@@ -80,7 +80,8 @@ void Ledger::ServeQueues(Events& events) {
   }
 }
 
-// Where nothing is set aside for some, whoever cannot be served holds up all behind.
+// Whoever cannot be served holds up all behind; only what is set aside for them, lingers for them
+// or is shared by them already they may have before.
 void Ledger::ServePool(uint64_t pool, Events& events) {
   uint64_t next = 0;
   while (const PoolUse* use = state_.FindUse(pool)) {
@@ -89,7 +90,8 @@ void Ledger::ServePool(uint64_t pool, Events& events) {
     next = *place + 1;
     if (Serve(*state_.FindWaiter(*place), events) == Served::kGone) continue;
     use = state_.FindUse(pool);
-    if (use == nullptr || use->reservations.empty()) return;
+    if (use == nullptr) return;
+    if (use->reservations.empty() && use->lingers.empty() && use->groups.empty()) return;
   }
 }
 

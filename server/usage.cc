@@ -44,6 +44,13 @@ v1::Pool DescribePool(const license::Ledger& ledger, const license::Pool& pool, 
   return out;
 }
 
+// Set aside and not out; after a change of licenses there may be fewer left than are set aside.
+uint64_t UnusedReservations(const license::PoolUse& use, const v1::Pool& pool) {
+  uint64_t unused = 0;
+  for (const auto& reservation : use.reservations) unused += reservation.count - reservation.used;
+  return std::min(unused, pool.licenses() - std::min(pool.licenses(), pool.used()));
+}
+
 // The lines of the set, canonical form -> where it stands.
 std::map<std::string, std::string> LinesOf(const license::Catalog& catalog) {
   std::map<std::string, std::string> lines;
@@ -64,6 +71,7 @@ v1::Usage BuildUsage(const license::Ledger& ledger, const v1::GetUsageRequest& r
   usage.set_now_wall_ms(ledger.wall_ms());
   usage.set_utc_offset_s(ledger.utc_offset_s());
   std::map<std::pair<std::string, std::string>, int> at;  // (vendor, name) -> place
+  std::map<int, std::set<uint64_t>> waiting;  // place -> tickets, of all its pools together
   for (const license::Pool& pool : ledger.catalog().pools()) {
     if (!request.feature().empty() && pool.feature != request.feature()) continue;
     auto [it, inserted] = at.try_emplace({pool.vendor, pool.feature}, usage.features_size());
@@ -77,6 +85,12 @@ v1::Usage BuildUsage(const license::Ledger& ledger, const v1::GetUsageRequest& r
     const v1::Pool& described = feature->pools(feature->pools_size() - 1);
     feature->set_issued(feature->issued() + described.licenses());
     feature->set_used(feature->used() + described.used());
+    if (const license::PoolUse* use = ledger.FindUse(pool.id)) {
+      feature->set_reserved(feature->reserved() + UnusedReservations(*use, described));
+      std::set<uint64_t>& tickets = waiting[it->second];
+      tickets.insert(use->queue.begin(), use->queue.end());
+      feature->set_queued(tickets.size());
+    }
     if (described.uncounted()) feature->set_uncounted(true);
     // Permanent beats every date; among dates the pools are in grant order, so the first stands.
     if (feature->expires().empty() || described.expires() == "permanent") {

@@ -60,6 +60,20 @@ TEST_F(UsageTest, PoolsOfOneNameAreOneFeature) {
   EXPECT_EQ(usage.features(1).expires(), "31-dec-2029");
 }
 
+TEST_F(UsageTest, WhatIsSetAsideAndWhoWaitsIsCounted) {
+  Install(SetOf("INCREMENT f acme 1.0 permanent 3\n", 0));
+  Apply(OpenOf("app"));
+  Checkout("app", 1, "f", 1);
+  ASSERT_TRUE(Apply(license::testing::ReserveOf("f", 2, "USER", "bob")).has_reserved());
+  v1::Command waits = license::testing::CheckoutOf("app", 2, {license::testing::ItemOf("f", 1)});
+  waits.mutable_request()->mutable_checkout()->set_wait(true);
+  ASSERT_TRUE(Apply(waits).has_queued());
+  const v1::Usage usage = BuildUsage(ledger_, {});
+  EXPECT_EQ(usage.features(0).used(), 1u);
+  EXPECT_EQ(usage.features(0).reserved(), 2u);
+  EXPECT_EQ(usage.features(0).queued(), 1u);
+}
+
 TEST_F(UsageTest, UsesNameWhoHoldsThem) {
   Install(SetOf("FEATURE f acme 1.0 permanent 3\n", 0));
   v1::Command open = OpenOf("app");
