@@ -296,9 +296,12 @@ bool Cluster::Progress() {
     return false;
   };
   // A node whose ledger must come from another may be needed, and cannot help before it has: two
-  // answers that do not come, and the snapshot itself.
-  if (!Waited(10 * kElectionTimeoutUs + FetchTimeUs(), leads, "no confirmed leader after healing"))
-    return false;
+  // answers that do not come, and the snapshot itself. Who needs one is known when somebody leads.
+  for (const int64_t end = world_.now_us() + 10 * kElectionTimeoutUs;
+       world_.now_us() < end && !leads();) {
+    if (!world_.RunUntil(world_.now_us() + 20 * kMs)) return false;
+  }
+  if (!Waited(1 + FetchTimeUs(), leads, "no confirmed leader after healing")) return false;
   const uint64_t before = checks_->commands();
   machines_.push_back(std::make_unique<Machine>(&world_, static_cast<int>(machines_.size()),
                                                 world_.rng.Between(1, 1'000'000) * kMs));
