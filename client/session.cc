@@ -307,6 +307,7 @@ void Session::SendAttempt(size_t server) {
   attempt.attachment = ++last_attachment_;
   attempt.open = token_.empty();
   attempt.sent_ms = Now();
+  attempt.token = token_;
   v1::ClientMessage message;
   message.set_id(next_id_++);
   if (attempt.open) {
@@ -379,6 +380,8 @@ void Session::OnAttemptFailed(const Attempt& attempt, const v1::Failure& failure
       // An open that overtook the one whose token we have may have replaced it: open again with a
       // higher number. A session in which something was executed is not opened again by anybody.
       if (attempt.open != token_.empty() || attached_.has_value()) return;
+      // Shown before a later open's answer brought the one that counts.
+      if (attempt.token != token_) break;
       if (attempt.open || touched_) {
         LoseSession(failure.reason());
       } else {

@@ -188,6 +188,7 @@ class Session final : public Driven {
     uint64_t attachment = 0;
     bool open = false;
     int64_t sent_ms = 0;
+    std::string token;  // that an attach has shown
   };
   struct PoolCheck {
     std::optional<absl::StatusOr<PoolProof>> proof;  // not set: asked for

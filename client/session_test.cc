@@ -112,6 +112,37 @@ TEST(Session, AnOpenOvertakenByALostOneIsMendedByOpeningAgain) {
   EXPECT_EQ(world.cluster.InUse(), 1u);
 }
 
+// Found by the simulator (seed 270): the refusal of the first open's token was taken for one of the
+// second's, and the session, with all that it held, for gone.
+TEST(Session, TheRefusalOfATokenThatALaterOpenReplacedIsNoLoss) {
+  World world;
+  world.auto_up = false;
+  world.session->Start({}, [](const Status&) {});
+  world.up = {0, 1};
+  world.connecting = {2};
+  world.session->OnConnected(0);
+  world.session->OnConnected(1);
+  auto first = *world.cluster.Handle(0, world.outbox.front().second);
+  world.outbox.clear();
+  world.now += 250;
+  world.session->OnTimer();
+  auto second = *world.cluster.Handle(1, world.outbox.front().second);
+  world.outbox.clear();
+  world.now += 60'000;
+  world.Answer(0, first);  // too old to count on: it attaches anew, with the first token
+  const auto attaching = std::exchange(world.outbox, {});
+  ASSERT_FALSE(attaching.empty());
+  world.Answer(1, second);
+  world.cluster.only().touched = true;  // by requests that need no token
+  for (const auto& [server, message] : attaching) {
+    const auto answer = world.cluster.Handle(server, message);
+    if (answer.has_value()) world.Answer(server, *answer);
+  }
+  world.Pass(3000);
+  EXPECT_EQ(world.cluster.sessions.size(), 1u);
+  EXPECT_NE(world.Hold(), 0u);
+}
+
 TEST(Session, NoServerReachableIsSaidWithEachReason) {
   World world;
   world.auto_up = false;
