@@ -1,5 +1,7 @@
 #include "client/session.h"
 
+#include <utility>
+
 #include "client/session_testing.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
