@@ -57,5 +57,26 @@ TEST(SimulationTest, TheSameSeedIsTheSameRun) {
   EXPECT_NE(RunSeed(7).hash, RunSeed(8).hash);
 }
 
+// One run's hash is written down, so that another compiler, or library, that runs a seed otherwise
+// is found out. Whatever changes what nodes do changes it too: then write it anew, in the same
+// commit.
+TEST(SimulationTest, TheRecordedRunIsTheSameWithEveryCompiler) {
+  std::ifstream file(TRIAD_TRACE);
+  uint64_t seed = 0;
+  uint64_t hash = 0;
+  ASSERT_TRUE(file >> std::dec >> seed >> std::hex >> hash) << TRIAD_TRACE;
+  file.close();
+  const uint64_t now = RunSeed(seed).hash;
+  if (std::getenv("TRIAD_REWRITE") != nullptr) {
+    std::ofstream(TRIAD_TRACE) << std::dec << seed << " " << std::hex << now << "\n";
+    return;
+  }
+  if (hash == 0) GTEST_SKIP() << "none is written down yet: TRIAD_REWRITE=1 does it";
+  EXPECT_EQ(now, hash) << "seed " << seed << " runs otherwise than is written down. If nodes were "
+                       << "meant to behave otherwise: TRIAD_REWRITE=1 build/tests/simulation_test "
+                       << "--gtest_filter='*Recorded*'; if nothing was: the simulator is not "
+                       << "deterministic, or the two compilers' code is not the same";
+}
+
 }  // namespace
 }  // namespace triad::simulation
