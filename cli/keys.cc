@@ -63,11 +63,16 @@ std::string VerifyText(const license::LicenseFile& file, const license::VendorKe
     absl::StrAppend(&text, Printable(diagnostic.ToString()), "\n");
     if (diagnostic.severity == license::Severity::kError) *good = false;
   }
-  for (const license::FeatureLine& line : file.features) {
-    const license::Verdict verdict = license::Verify(line, file.servers, keys);
+  std::vector<const license::FeatureLine*> lines;
+  for (const license::FeatureLine& line : file.features) lines.push_back(&line);
+  for (const license::FeatureLine& line : file.packages) lines.push_back(&line);
+  std::sort(lines.begin(), lines.end(),
+            [](const auto* a, const auto* b) { return a->position.line < b->position.line; });
+  for (const license::FeatureLine* line : lines) {
+    const license::Verdict verdict = license::Verify(*line, file.servers, keys);
     const bool is_good = verdict == license::Verdict::kGood;
-    absl::StrAppend(&text, file.name, ":", line.position.line, ": ", Printable(line.feature), ": ",
-                    is_good ? "good" : Printable(license::Explain(verdict, line)), "\n");
+    absl::StrAppend(&text, file.name, ":", line->position.line, ": ", Printable(line->feature),
+                    ": ", is_good ? "good" : Printable(license::Explain(verdict, *line)), "\n");
     *good = *good && is_good;
   }
   return text;
@@ -123,9 +128,11 @@ int SignVerb(const std::vector<std::string>& arguments) {
   const absl::Status written = ReplaceFile(args->Value("out"), *result);
   if (!written.ok()) return Fail("sign", written);
   const license::LicenseFile file = license::ReadLicenseFile(args->Value("out"), *result);
-  const auto lines =
-      std::count_if(file.features.begin(), file.features.end(),
-                    [&](const license::FeatureLine& line) { return line.vendor == key->vendor; });
+  const auto of_vendor = [&](const license::FeatureLine& line) {
+    return line.vendor == key->vendor;
+  };
+  const auto lines = std::count_if(file.features.begin(), file.features.end(), of_vendor) +
+                     std::count_if(file.packages.begin(), file.packages.end(), of_vendor);
   ToStdout(absl::StrCat("triad: wrote ", args->Value("out"), ": ",
                         Counted(static_cast<size_t>(lines), "line"), " signed with key ",
                         license::KeyId(key->keys.public_key), " of ", key->vendor, "\n"));
@@ -152,7 +159,7 @@ int VerifyVerb(const std::vector<std::string>& arguments) {
     }
     const license::LicenseFile file = license::ReadLicenseFile(path, *text);
     ToStdout(VerifyText(file, *keys, &good));
-    if (file.features.empty()) {
+    if (file.features.empty() && file.packages.empty()) {
       ToStdout(absl::StrCat(path, ": no FEATURE or INCREMENT line to verify\n"));
     }
   }

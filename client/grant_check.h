@@ -7,8 +7,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -22,19 +24,34 @@ namespace triad::client {
 struct SignedLine {
   std::string feature;
   std::string vendor;
-  std::string version;
+  std::string version;  // of an UPGRADE: what it makes; of a PACKAGE: may be ""
   bool uncounted = false;
   uint64_t count = 0;  // with OVERDRAFT
+  // Of a PACKAGE: what each license of the line that enables it gives.
+  struct Component {
+    std::string feature;
+    std::string version;  // "": that line's
+    uint64_t count = 0;
+  };
+  bool package = false;
+  std::vector<Component> components;
 };
 // nullopt: not a canonical form.
 std::optional<SignedLine> ParseCanonical(absl::string_view bytes);
 
 // What the good lines of a pool prove, together.
 struct PoolProof {
+  struct Licenses {
+    std::string version;  // the highest
+    bool uncounted = false;
+    uint64_t count = 0;
+  };
   std::string feature;
   std::string version;  // the highest
   bool uncounted = false;
   uint64_t count = 0;
+  // Of the package that the lines enable: a grant of one of them may come from here, too.
+  std::map<std::string, Licenses> components;
 };
 // Lines that do not verify prove nothing. PERMISSION_DENIED: none does, or they name different
 // features.

@@ -21,10 +21,12 @@ class GrantCheck : public ::testing::Test {
         *license::SignText("l", absl::StrCat("SERVER h ANY 1\nVENDOR v\n", lines), {"v", keys_});
     const license::LicenseFile file = license::ReadLicenseFile("l", text);
     v1::PoolDescription pool;
-    for (const license::FeatureLine& line : file.features) {
-      auto* wire = pool.add_lines();
-      wire->set_canonical(license::CanonicalForm(line, file.servers));
-      wire->set_signature(license::ParseSign(line.sign)->signature);
+    for (const auto* list : {&file.features, &file.packages}) {
+      for (const license::FeatureLine& line : *list) {
+        auto* wire = pool.add_lines();
+        wire->set_canonical(license::CanonicalForm(line, file.servers));
+        wire->set_signature(license::ParseSign(line.sign)->signature);
+      }
     }
     return pool;
   }
@@ -104,6 +106,41 @@ TEST_F(GrantCheck, AnUncountedLineCoversAnyCount) {
   holding.set_feature("f");
   holding.set_count(9999);
   EXPECT_TRUE(CheckGrant(holding, *proof).ok());
+}
+
+TEST_F(GrantCheck, APackageProvesItsComponents) {
+  const absl::StatusOr<PoolProof> proof =
+      ProvePool(Describe("INCREMENT p v 2.0 permanent 3 \n"
+                         "PACKAGE p v 2.0 COMPONENTS=\"a:1.5:2 b\" \n"),
+                Trusted());
+  ASSERT_TRUE(proof.ok()) << proof.status();
+  v1::Holding holding;
+  holding.set_feature("a");
+  holding.set_version("1.5");
+  holding.set_count(6);
+  EXPECT_TRUE(CheckGrant(holding, *proof).ok());
+  holding.set_count(7);
+  EXPECT_FALSE(CheckGrant(holding, *proof).ok());
+  holding.set_count(1);
+  holding.set_version("2.0");
+  EXPECT_FALSE(CheckGrant(holding, *proof).ok());
+  holding.set_feature("b");
+  EXPECT_TRUE(CheckGrant(holding, *proof).ok());
+  holding.set_feature("c");
+  EXPECT_FALSE(CheckGrant(holding, *proof).ok());
+  // A package of another version proves nothing.
+  const absl::StatusOr<PoolProof> other = ProvePool(
+      Describe("INCREMENT p v 3.0 permanent 3 \nPACKAGE p v 2.0 COMPONENTS=b \n"), Trusted());
+  holding.set_feature("b");
+  EXPECT_FALSE(CheckGrant(holding, *other).ok());
+}
+
+TEST_F(GrantCheck, AnUpgradeProvesTheVersionThatItMakes) {
+  const absl::StatusOr<PoolProof> proof =
+      ProvePool(Describe("UPGRADE f v 1.0 2.0 permanent 3 \n"), Trusted());
+  ASSERT_TRUE(proof.ok()) << proof.status();
+  EXPECT_EQ(proof->count, 3u);
+  EXPECT_EQ(license::CompareVersions(proof->version, "2.0"), 0);
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ constexpr std::array<AttributeRule, 36> kRules = {{
     {"BORROW", Use::kEnforced},
     {"COMPONENTS", Use::kEnforced},
     {"DUP_GROUP", Use::kEnforced},
-    {"FLOAT_OK", Use::kRefused},
+    {"FLOAT_OK", Use::kShown},
     {"HOSTID", Use::kEnforced},
     {"HOST_BASED", Use::kEnforced},
     {"ISSUED", Use::kEnforced},

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -68,10 +69,32 @@ struct Pool {
   };
   std::optional<Suite> suite;
   std::vector<uint64_t> components;  // of an enabling pool: its components' pools, in order
+  // Licenses of a line that an UPGRADE line turns into another version, while that one is valid.
+  struct Taken {
+    uint64_t count = 0;
+    std::optional<Day> start;
+    std::optional<Day> expiry;
+  };
+  // The PACKAGE line that makes another line's licenses licenses of its components.
+  struct Package {
+    std::string name;
+    Position position;
+    std::string canonical;
+    ParsedSign sign;
+  };
   struct Line {
+    // As in the file. Of a component: the line that enables its package.
     FeatureLine line;
     std::string canonical;
     ParsedSign sign;
+    // What it gives here, and when: a line may be cut by SUPERSEDE, by what it upgrades, or be
+    // multiplied by a package. Pool::On() sums it up.
+    uint64_t licenses = 0;
+    uint64_t overdraft = 0;
+    std::optional<Day> start;   // unset: any time
+    std::optional<Day> expiry;  // unset: permanent
+    std::vector<Taken> taken;
+    std::shared_ptr<const Package> package;  // nullptr: no component
   };
   std::vector<Line> lines;  // in sort order
   // From which day on which terms hold, in order; before the first, nothing is valid.

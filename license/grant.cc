@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "license/denial.h"
 #include "license/host_id.h"
@@ -62,6 +65,7 @@ class Locks {
     machine_.hostnames.push_back(identity.host());
     machine_.addresses.push_back(identity.peer_address());
     machine_.user = identity.user();
+    machine_.display = identity.display();
     for (const std::string& text : identity.host_ids()) {
       absl::StatusOr<HostId> id = ParseHostId(text);
       if (!id.ok()) continue;
@@ -119,6 +123,13 @@ struct Room {
   uint64_t most() const { return free >= kUnlimited - base ? kUnlimited : base + Allowed(free); }
   uint64_t Allowed(uint64_t count) const { return std::min(count, allowed); }
 };
+
+// PLATFORMS=: none named is all.
+bool RunsOn(const std::vector<std::string>& platforms, const std::string& platform) {
+  if (platforms.empty()) return true;
+  return std::find(platforms.begin(), platforms.end(), absl::AsciiStrToLower(platform)) !=
+         platforms.end();
+}
 
 // How much an objection tells, most first.
 int Rank(DenialCode code) {
@@ -238,7 +249,7 @@ std::optional<DenialCode> Decider::DayObjection(const Pool& pool) const {
   if (pool.ValidOn(today_)) return std::nullopt;
   const bool to_come = std::any_of(
       pool.lines.begin(), pool.lines.end(),
-      [this](const Pool::Line& line) { return !line.line.expiry || *line.line.expiry >= today_; });
+      [this](const Pool::Line& line) { return !line.expiry || *line.expiry >= today_; });
   return to_come ? DenialCode::kStartInFuture : DenialCode::kExpired;
 }
 
@@ -248,6 +259,7 @@ std::optional<DenialCode> Decider::Objection(const Pool& pool, const v1::Checkou
   }
   if (auto objection = DayObjection(pool)) return objection;
   if (!Unlocked(pool)) return DenialCode::kHostIdMismatch;
+  if (!RunsOn(pool.platforms, session_.identity.platform())) return DenialCode::kPlatform;
   const Policy& policy = state_.catalog().policy();
   if (policy.settings().empty() && !pool.user_based && !pool.host_based) return std::nullopt;
   return policy.Bars(pool, policy.SubjectsOf(pool, who_));

@@ -11,7 +11,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "license/address.h"
+#include "license/digest.h"
 #include "license/limits.h"
 
 namespace triad::license {
@@ -30,10 +32,24 @@ struct Prefix {
   absl::string_view name;
   Type type;
 };
-constexpr std::array<Prefix, 4> kPrefixes = {{{"HOSTNAME", Type::kHostname},
+constexpr std::array<Prefix, 7> kPrefixes = {{{"HOSTNAME", Type::kHostname},
                                               {"INTERNET", Type::kInternet},
                                               {"ID", Type::kId},
-                                              {"USER", Type::kUser}}};
+                                              {"USER", Type::kUser},
+                                              {"DISPLAY", Type::kDisplay},
+                                              {"COMPOSITE", Type::kComposite},
+                                              {"UUID", Type::kMachine}}};
+constexpr size_t kCompositeDigits = 12;
+constexpr size_t kUuidDigits = 32;
+
+// The digits of COMPOSITE= or UUID=, in lower case.
+absl::StatusOr<std::string> HexDigits(absl::string_view text, absl::string_view value,
+                                      size_t digits) {
+  std::string out = absl::AsciiStrToLower(absl::StrReplaceAll(value, {{"-", ""}}));
+  if (out.size() == digits && IsHex(out)) return out;
+  return absl::InvalidArgumentError(
+      absl::StrCat("host id `", text, "` must have ", digits, " hex digits"));
+}
 
 absl::StatusOr<HostId> ParsePrefixed(absl::string_view text, size_t equals) {
   absl::string_view name = text.substr(0, equals);
@@ -62,28 +78,29 @@ absl::StatusOr<HostId> ParsePrefixed(absl::string_view text, size_t equals) {
       return absl::InvalidArgumentError(absl::StrCat("host id `", text, "` has no digits"));
     }
   }
+  if (type == Type::kComposite || type == Type::kMachine) {
+    absl::StatusOr<std::string> digits =
+        HexDigits(text, value, type == Type::kMachine ? kUuidDigits : kCompositeDigits);
+    if (!digits.ok()) return digits.status();
+    value = *std::move(digits);
+  }
   return HostId{type, std::move(value)};
 }
 
 }  // namespace
 
+std::string MachineUuid(absl::string_view machine_id) {
+  const absl::string_view id = absl::StripAsciiWhitespace(machine_id);
+  if (id.empty()) return "";
+  return Sha256Hex(absl::StrCat("triad machine id ", absl::AsciiStrToLower(id)))
+      .substr(0, kUuidDigits);
+}
+
 std::string HostId::ToString() const {
-  switch (type) {
-    case Type::kEther:
-    case Type::kUnsupported:
-      return value;
-    case Type::kAny:
-      return "ANY";
-    case Type::kDemo:
-      return "DEMO";
-    case Type::kHostname:
-      return absl::StrCat("HOSTNAME=", value);
-    case Type::kInternet:
-      return absl::StrCat("INTERNET=", value);
-    case Type::kId:
-      return absl::StrCat("ID=", value);
-    case Type::kUser:
-      return absl::StrCat("USER=", value);
+  if (type == Type::kAny) return "ANY";
+  if (type == Type::kDemo) return "DEMO";
+  for (const Prefix& prefix : kPrefixes) {
+    if (prefix.type == type) return absl::StrCat(prefix.name, "=", value);
   }
   return value;
 }
@@ -151,6 +168,11 @@ bool Matches(const HostId& id, const MachineIds& machine) {
       }
       return false;
     }
+    case Type::kDisplay:
+      return machine.display == id.value;
+    case Type::kMachine:
+      return machine.uuid == id.value;
+    case Type::kComposite:
     case Type::kUnsupported:
       return false;
   }

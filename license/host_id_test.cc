@@ -35,8 +35,11 @@ TEST(HostId, ReadsEveryFormThatIsServed) {
       {"user", "USER=ann", Type::kUser, "ann", "USER=ann"},
       {"a dongle is not supported", "FLEXID=9-12345678", Type::kUnsupported, "FLEXID=9-12345678",
        "FLEXID=9-12345678"},
-      {"nor COMPOSITE", "COMPOSITE=0123456789AB", Type::kUnsupported, "COMPOSITE=0123456789AB",
-       "COMPOSITE=0123456789AB"},
+      {"COMPOSITE", "COMPOSITE=0123456789AB", Type::kComposite, "0123456789ab",
+       "COMPOSITE=0123456789ab"},
+      {"DISPLAY", "display=:0", Type::kDisplay, ":0", "DISPLAY=:0"},
+      {"UUID, dashes are cosmetic", "UUID=0123ABCD-4567-89ab-cdef-0123456789ab", Type::kMachine,
+       "0123abcd456789abcdef0123456789ab", "UUID=0123abcd456789abcdef0123456789ab"},
       {"nor a 32-bit number of Solaris", "17007EA8", Type::kUnsupported, "17007ea8", "17007ea8"},
   };
   for (const Reading& row : rows) {
@@ -166,6 +169,26 @@ TEST(HostId, DamagedAddressesOfAMachineMatchNothing) {
   MachineIds machine;
   machine.addresses = {"", "/8", "127.0.0.0/99", "127.0.0.0/-1", "127.0.0.0/x", "1.2.3", "::1::"};
   EXPECT_FALSE(Matches(*ParseHostId("INTERNET=127.0.0.1"), machine));
+}
+
+TEST(HostId, AMachineIdMakesAUuidThatDoesNotTellIt) {
+  const std::string uuid = MachineUuid("B8D7e3a1\n");
+  EXPECT_EQ(uuid.size(), 32u);
+  EXPECT_EQ(uuid, MachineUuid("b8d7e3a1"));
+  EXPECT_NE(uuid, MachineUuid("b8d7e3a2"));
+  EXPECT_EQ(MachineUuid(" \n"), "");
+  MachineIds machine;
+  EXPECT_FALSE(Matches(*ParseHostId("UUID=" + uuid), machine));
+  machine.uuid = uuid;
+  machine.display = ":0";
+  EXPECT_TRUE(Matches(*ParseHostId("UUID=" + uuid), machine));
+  EXPECT_FALSE(Matches(*ParseHostId("UUID=" + MachineUuid("x")), machine));
+  EXPECT_TRUE(Matches(*ParseHostId("DISPLAY=:0"), machine));
+  EXPECT_FALSE(Matches(*ParseHostId("DISPLAY=:1"), machine));
+  // Only an application that has the vendor's tool can state it.
+  EXPECT_FALSE(Matches(*ParseHostId("COMPOSITE=0123456789ab"), machine));
+  EXPECT_FALSE(ParseHostId("UUID=0123").ok());
+  EXPECT_FALSE(ParseHostId("COMPOSITE=xyz").ok());
 }
 
 }  // namespace

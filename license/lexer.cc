@@ -45,10 +45,15 @@ Keyword FindKeyword(absl::string_view word) {
   return Keyword::kComment;
 }
 
+std::vector<absl::string_view> LicenseKeywords() {
+  std::vector<absl::string_view> names;
+  names.reserve(kKeywords.size());
+  for (const KeywordName& entry : kKeywords) names.push_back(entry.name);
+  return names;
+}
+
 absl::string_view NearKeyword(absl::string_view word) {
-  std::array<absl::string_view, kKeywords.size()> names;
-  for (size_t i = 0; i < kKeywords.size(); ++i) names[i] = kKeywords[i].name;
-  return NearWord(word, names);
+  return NearWord(word, LicenseKeywords());
 }
 
 Lexer::Lexer(absl::string_view bytes, Dialect dialect) : bytes_(bytes), dialect_(dialect) {

@@ -108,6 +108,9 @@ class Lexer {
 // "SERVER", "DAEMON", "feature", ...: in any case. kComment: none.
 Keyword FindKeyword(absl::string_view word);
 
+// Every keyword that begins a line, as the table has it.
+std::vector<absl::string_view> LicenseKeywords();
+
 // The keyword that `word` is nearly (edit distance 1 or 2); "": none.
 absl::string_view NearKeyword(absl::string_view word);
 

@@ -111,19 +111,19 @@ class FileReader {
         break;
       }
       case Keyword::kUseServer:
-        out_.use_server = true;
+        if (!MayBeProse(line) || line.words.size() == 1) out_.use_server = true;
         return;
       case Keyword::kFeature:
-      case Keyword::kIncrement: {
+      case Keyword::kIncrement:
+      case Keyword::kUpgrade:
+      case Keyword::kPackage: {
         std::optional<FeatureLine> feature = ReadFeatureLine(out_.name, line, complaints);
         good = feature.has_value();
-        if (good) out_.features.push_back(*std::move(feature));
+        if (good) KeepLine(*std::move(feature));
         break;
       }
-      case Keyword::kUpgrade:
-      case Keyword::kPackage:
       case Keyword::kFeatureSet:
-        WarnNotServed(line);
+        WarnFeatureSet(line);
         return;
     }
     Report(line, good, std::move(complaints));
@@ -136,6 +136,8 @@ class FileReader {
 
   void Report(const LogicalLine& line, bool good, Diagnostics complaints) {
     if (!good && MayBeProse(line)) {
+      const bool rare = line.keyword == Keyword::kPackage || line.keyword == Keyword::kUpgrade;
+      if (rare && !IsPlausible(line.keyword, line.words)) return;
       complaints.resize(1);
       complaints[0].severity = Severity::kWarning;
       complaints[0].message = absl::StrCat("taken for a comment, because as a ",
@@ -162,12 +164,16 @@ class FileReader {
     }
   }
 
-  void WarnNotServed(const LogicalLine& line) {
+  void KeepLine(FeatureLine line) {
+    const bool package = line.kind == FeatureLine::Kind::kPackage;
+    (package ? out_.packages : out_.features).push_back(std::move(line));
+  }
+
+  void WarnFeatureSet(const LogicalLine& line) {
     if (MayBeProse(line) && !IsPlausible(line.keyword, line.words)) return;
     AddDiagnostic(out_.diagnostics, {Severity::kWarning, PositionOf(line.words[0]),
-                                     absl::StrCat(absl::AsciiStrToUpper(line.words[0].text),
-                                                  " lines are not served yet: this one is "
-                                                  "ignored")});
+                                     "FEATURESET has no effect here: each line's own signature "
+                                     "counts; you may remove it"});
   }
 
   void CheckMistyped(const LogicalLine& line) {

@@ -403,16 +403,98 @@ TEST(LicenseFile, OnlyOneOrThreeWholeServerLinesAreUsable) {
   EXPECT_FALSE(Read("SERVER a xyz 27010\n").servers_usable);
 }
 
-TEST(LicenseFile, NamesLinesThatAreNotServedYet) {
-  const LicenseFile file = Read(
-      "PACKAGE suite v 1.0 COMPONENTS=\"a b\" SIGN=1\nUPGRADE f v 1.0 2.0 permanent 3 SIGN=1\n"
-      "FEATURESET v 0123\nupgrade f v 1.0 2.0 permanent 3\n");
+TEST(LicenseFile, AFeatureSetIsACommentWithAWarning) {
+  const LicenseFile file = Read("FEATURESET v 0123\nFeatureset of a house\n");
   EXPECT_THAT(
       Texts(file.diagnostics),
-      ElementsAre("f:1:1: warning: PACKAGE lines are not served yet: this one is ignored",
-                  "f:2:1: warning: UPGRADE lines are not served yet: this one is ignored",
-                  "f:3:1: warning: FEATURESET lines are not served yet: this one is ignored",
-                  "f:4:1: warning: UPGRADE lines are not served yet: this one is ignored"));
+      ElementsAre("f:1:1: warning: FEATURESET has no effect here: each line's own signature "
+                  "counts; you may remove it"));
+}
+
+TEST(LicenseFile, ReadsUpgradesAndPackages) {
+  const LicenseFile file = Read(
+      "UPGRADE f v 1.0 2.5 31-dec-2026 3 SN=7 SIGN=1\n"
+      "PACKAGE suite v 1.0 3B24B2F508CB697641CC COMPONENTS=\"a b:2.0 c::3 d:4:5\" NOTICE=x\n"
+      "Package bare v COMPONENTS=a OPTIONS=SUITE_RESERVED\n");
+  EXPECT_THAT(Texts(file.diagnostics), IsEmpty());
+  ASSERT_EQ(file.features.size(), 1u);
+  const FeatureLine& upgrade = file.features[0];
+  EXPECT_EQ(upgrade.kind, FeatureLine::Kind::kUpgrade);
+  EXPECT_EQ(upgrade.from_version, "1.0");
+  EXPECT_EQ(upgrade.version, "2.5");
+  EXPECT_EQ(upgrade.count, 3u);
+  ASSERT_EQ(file.packages.size(), 2u);
+  const FeatureLine& suite = file.packages[0];
+  EXPECT_EQ(suite.kind, FeatureLine::Kind::kPackage);
+  EXPECT_EQ(suite.version, "1.0");
+  EXPECT_TRUE(suite.foreign_key);
+  EXPECT_EQ(suite.suite, FeatureLine::Suite::kNone);
+  std::vector<std::string> components;
+  for (const FeatureLine::Component& component : suite.components) {
+    components.push_back(
+        absl::StrCat(component.feature, "/", component.version, "/", component.count));
+  }
+  EXPECT_THAT(components, ElementsAre("a//1", "b/2.0/1", "c//3", "d/4/5"));
+  EXPECT_EQ(file.packages[1].version, "");
+  EXPECT_EQ(file.packages[1].suite, FeatureLine::Suite::kReserved);
+}
+
+TEST(LicenseFile, SaysWhatIsWrongWithAnUpgradeOrAPackage) {
+  const Complaint rows[] = {
+      {"UPGRADE ends early",
+       "UPGRADE f v 1.0\n",
+       {"f:1:13: error: UPGRADE line ends before its version: it needs name, vendor, two "
+        "versions"}},
+      {"UPGRADE downwards",
+       "UPGRADE f v 2.0 1.5 permanent 3\n",
+       {"f:1:17: error: UPGRADE to 1.5, which is not above 2.0"}},
+      {"PACKAGE ends early",
+       "PACKAGE f\n",
+       {"f:1:9: error: PACKAGE line ends before its vendor: it needs name and vendor"}},
+      {"PACKAGE without components",
+       "PACKAGE p v 1.0 SIGN=1\n",
+       {"f:1:17: error: PACKAGE p has no COMPONENTS=: ask v"}},
+      {"no component",
+       "PACKAGE p v COMPONENTS=:1\n",
+       {"f:1:13: error: COMPONENTS: `:1`: write feature, feature:version"}},
+      {"component's version",
+       "PACKAGE p v COMPONENTS=a:x\n",
+       {"f:1:13: error: COMPONENTS: `a:x`: its version is not a number"}},
+      {"component's count",
+       "PACKAGE p v COMPONENTS=a:1:0\n",
+       {"f:1:13: error: COMPONENTS: `a:1:0`: its count is not a number from 1"}},
+      {"count in a suite",
+       "PACKAGE p v COMPONENTS=a:1:2 OPTIONS=SUITE\n",
+       {"f:1:1: error: PACKAGE p: a component of a suite has no count of its own"}},
+      {"other option",
+       "PACKAGE p v COMPONENTS=a OPTIONS=SUIT\n",
+       {"f:1:26: error: OPTIONS: `SUIT` is not SUITE or SUITE_RESERVED"}},
+      {"prose", "Package tours are sold out: see below for more\n", {}},
+  };
+  for (const Complaint& row : rows) ExpectComplaints(row);
+}
+
+TEST(LicenseFile, SuggestsTheAttributeThatWasMeant) {
+  const Complaint rows[] = {
+      {"misspelt",
+       "FEATURE f v 1 permanent 5 OVERDARFT=2\n",
+       {"f:1:27: warning: `OVERDARFT` is not known and has no effect: if OVERDRAFT was meant, "
+        "correct it with v, whose signature covers it"}},
+      {"lower case of the vendor's",
+       "FEATURE f v 1 permanent 5 overdraft=2\n",
+       {"f:1:27: warning: `overdraft` in lower case has no effect: write OVERDRAFT"}},
+      {"the administrator's own",
+       "FEATURE f v 1 permanent 5 asset_inf=2\n",
+       {"f:1:27: warning: `asset_inf` is not known and has no effect: if asset_info was meant, "
+        "correct it"}},
+      {"like nothing",
+       "FEATURE f v 1 permanent 5 COLOUR=red\n",
+       {"f:1:27: warning: `COLOUR` is not known and has no effect"}},
+      {"value",
+       "FEATURE f v 1 permanent 5 DUP_GROUP=UX\n",
+       {"f:1:27: error: DUP_GROUP: `UX` is not SITE, NONE or letters of UHDV"}},
+  };
+  for (const Complaint& row : rows) ExpectComplaints(row);
 }
 
 TEST(LicenseFile, SuggestsTheKeywordThatWasMeant) {
@@ -467,7 +549,7 @@ TEST(LicenseFile, ReadsWhatVendorsShip) {
   const LicenseFile esri = Read(
       "FEATURE ARC/INFO ESRI 7.21 01-JAN-00 5 DB3E491171ED29E31E22 vendor_info=\"x\" ck=241\n"
       "UPGRADE ARC/INFO ESRI 7.21 8.01 01-JAN-00 3 0123456789ABCDEF0123 ck=40\n");
-  ASSERT_EQ(esri.features.size(), 1u);
+  ASSERT_EQ(esri.features.size(), 2u);
   EXPECT_FALSE(esri.features[0].expiry.has_value());
   EXPECT_TRUE(esri.features[0].foreign_key);
 

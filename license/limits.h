@@ -41,10 +41,12 @@ inline constexpr uint32_t kBorrowHoursDefault = 168;
 inline constexpr uint32_t kBorrowHoursMax = 87'660;
 // Ten years; more is a mistyped number.
 inline constexpr uint64_t kLingerSecondsMax = 315'576'000;
-// Components of one PACKAGE, and of all packages times the lines that enable them: real suites have
-// under 200, and a file of 3 MB could otherwise stand for billions of lines.
+// Components of one PACKAGE: real suites have under 200.
 inline constexpr size_t kComponentsPerPackageMax = 2000;
-inline constexpr size_t kComponentLinesMax = 200'000;
+// Memory for all components of all packages times the lines that enable them, about: a file of 3 MB
+// could otherwise stand for billions of lines.
+inline constexpr size_t kComponentBytesMax = 64u << 20;
+inline constexpr size_t kComponentOverhead = 512;
 inline constexpr uint32_t kTtlMsMin = 1'000;
 inline constexpr uint32_t kTtlMsMax = 24u * 3600 * 1000;
 // Handles begin here: lmstat's readers expect small positive numbers, and 0 means none.

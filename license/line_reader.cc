@@ -5,19 +5,30 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/types/span.h"
 #include "license/limits.h"
 
 namespace triad::license {
 namespace {
 
-constexpr size_t kPositionalFields = 6;  // keyword, feature, vendor, version, expiry, count
-constexpr size_t kKeyDigitsMin = 12;     // of a positional key
+// A field of a license line that is known by its place.
+enum class Field { kKeyword, kName, kVendor, kFrom, kVersion, kExpiry, kCount };
+constexpr std::array kFeatureFields = {Field::kKeyword, Field::kName,   Field::kVendor,
+                                       Field::kVersion, Field::kExpiry, Field::kCount};
+constexpr std::array kUpgradeFields = {Field::kKeyword, Field::kName,    Field::kVendor,
+                                       Field::kFrom,    Field::kVersion, Field::kExpiry,
+                                       Field::kCount};
+constexpr std::array kPackageFields = {Field::kKeyword, Field::kName, Field::kVendor,
+                                       Field::kVersion};
+constexpr size_t kKeyDigitsMin = 12;  // of a positional key
 
 // Unknown attributes of one line that are told of: each costs a search for the near one.
 constexpr int kUnknownSaidMax = 4;
@@ -86,70 +97,134 @@ std::optional<int> ParsePort(absl::string_view text, int least) {
   return port;
 }
 
+// The fields that begin `line`. The version of a PACKAGE may be left out.
+absl::Span<const Field> FieldsOf(const LogicalLine& line) {
+  if (line.keyword == Keyword::kUpgrade) return kUpgradeFields;
+  if (line.keyword != Keyword::kPackage) return kFeatureFields;
+  const bool version =
+      line.words.size() > 3 && !line.words[3].has_value() && IsVersion(line.words[3].text);
+  return absl::MakeConstSpan(kPackageFields).first(version ? 4 : 3);
+}
+
+absl::string_view NameOf(Field field) {
+  switch (field) {
+    case Field::kKeyword:
+      return "";
+    case Field::kName:
+      return "its name";
+    case Field::kVendor:
+      return "its vendor";
+    case Field::kFrom:
+      return "the version that it upgrades";
+    case Field::kVersion:
+      return "its version";
+    case Field::kExpiry:
+      return "its expiry date";
+    case Field::kCount:
+      return "its number of licenses";
+  }
+  return "";
+}
+
+FeatureLine::Kind KindOf(Keyword keyword) {
+  switch (keyword) {
+    case Keyword::kFeature:
+      return FeatureLine::Kind::kFeature;
+    case Keyword::kUpgrade:
+      return FeatureLine::Kind::kUpgrade;
+    case Keyword::kPackage:
+      return FeatureLine::Kind::kPackage;
+    default:
+      return FeatureLine::Kind::kIncrement;
+  }
+}
+
 class FeatureReader {
  public:
   FeatureReader(absl::string_view file, const LogicalLine& line, Diagnostics& diagnostics)
-      : line_(line), complaints_(file, diagnostics) {
+      : line_(line), fields_(FieldsOf(line)), complaints_(file, diagnostics) {
     out_.position = PositionOf(file, line.words[0]);
-    out_.kind = line.keyword == Keyword::kFeature ? FeatureLine::Kind::kFeature
-                                                  : FeatureLine::Kind::kIncrement;
+    out_.kind = KindOf(line.keyword);
   }
 
   std::optional<FeatureLine> Read() {
     complaints_.CheckLexed(line_);
     if (complaints_.failed()) return std::nullopt;
-    if (line_.words.size() < kPositionalFields) {
-      static constexpr std::array<absl::string_view, kPositionalFields> kFields = {
-          "", "its name", "its vendor", "its version", "its expiry date", "its number of licenses"};
-      complaints_.Error(
-          line_.words.back(),
-          absl::StrCat(line_.words[0].text, " line ends before ", kFields[line_.words.size()],
-                       ": it needs name, vendor, version, expiry and number"));
+    if (line_.words.size() < fields_.size()) {
+      complaints_.Error(line_.words.back(), EndsEarly());
       return std::nullopt;
     }
-    ReadNames();
-    ReadNumbers();
-    for (size_t i = kPositionalFields; i < line_.words.size(); ++i) ReadWord(i);
+    for (size_t i = 1; i < fields_.size(); ++i) ReadField(fields_[i], line_.words[i]);
+    for (size_t i = fields_.size(); i < line_.words.size(); ++i) ReadWord(i);
     CheckTogether();
     if (complaints_.failed()) return std::nullopt;
     return std::move(out_);
   }
 
  private:
-  void ReadNames() {
-    out_.feature = line_.words[1].text;
-    out_.vendor = line_.words[2].text;
-    for (size_t i : {1, 2}) {
-      const std::string& name = line_.words[i].text;
-      if (name.empty() || name.size() > kNameBytesMax) {
-        complaints_.Error(line_.words[i], absl::StrCat("a name of ", name.size(), " bytes: 1 to ",
-                                                       kNameBytesMax, " are allowed"));
-      }
+  bool IsPackage() const { return out_.kind == FeatureLine::Kind::kPackage; }
+
+  std::string EndsEarly() const {
+    absl::string_view needs = "name, vendor, version, expiry and number";
+    if (IsPackage()) needs = "name and vendor";
+    if (out_.kind == FeatureLine::Kind::kUpgrade) {
+      needs = "name, vendor, two versions, expiry and number";
+    }
+    return absl::StrCat(line_.words[0].text, " line ends before ",
+                        NameOf(fields_[line_.words.size()]), ": it needs ", needs);
+  }
+
+  void ReadField(Field field, const Word& word) {
+    switch (field) {
+      case Field::kKeyword:
+        return;
+      case Field::kName:
+        return ReadName(word, out_.feature);
+      case Field::kVendor:
+        return ReadName(word, out_.vendor);
+      case Field::kFrom:
+        return ReadVersion(word, out_.from_version);
+      case Field::kVersion:
+        return ReadVersion(word, out_.version);
+      case Field::kExpiry:
+        return ReadExpiry(word);
+      case Field::kCount:
+        return ReadCount(word);
     }
   }
 
-  void ReadNumbers() {
-    const Word& version = line_.words[3];
-    out_.version = version.text;
-    if (!IsVersion(out_.version)) {
-      complaints_.Error(version, absl::StrCat("version `", version.text,
-                                              "` is not a number of at most 10 digits and one "
-                                              "dot, such as 8.0"));
-    }
-    out_.expiry_text = line_.words[4].text;
+  void ReadName(const Word& word, std::string& name) {
+    name = word.text;
+    if (!name.empty() && name.size() <= kNameBytesMax) return;
+    complaints_.Error(word, absl::StrCat("a name of ", name.size(), " bytes: 1 to ", kNameBytesMax,
+                                         " are allowed"));
+  }
+
+  void ReadVersion(const Word& word, std::string& version) {
+    version = word.text;
+    if (IsVersion(version)) return;
+    complaints_.Error(word, absl::StrCat("version `", word.text,
+                                         "` is not a number of at most 10 digits and one "
+                                         "dot, such as 8.0"));
+  }
+
+  void ReadExpiry(const Word& word) {
+    out_.expiry_text = word.text;
     absl::StatusOr<std::optional<Day>> expiry = ParseExpiry(out_.expiry_text);
     if (expiry.ok()) {
       out_.expiry = *expiry;
     } else {
-      complaints_.Error(line_.words[4], std::string(expiry.status().message()));
+      complaints_.Error(word, std::string(expiry.status().message()));
     }
-    const Word& count = line_.words[5];
-    if (absl::EqualsIgnoreCase(count.text, "uncounted")) {
+  }
+
+  void ReadCount(const Word& word) {
+    if (absl::EqualsIgnoreCase(word.text, "uncounted")) {
       out_.uncounted = true;
-    } else if (!IsDigits(count.text) || !absl::SimpleAtoi(count.text, &out_.count) ||
+    } else if (!IsDigits(word.text) || !absl::SimpleAtoi(word.text, &out_.count) ||
                out_.count > kLicensesPerLineMax) {
-      complaints_.Error(count,
-                        absl::StrCat("number of licenses `", count.text, "` is not a number up to ",
+      complaints_.Error(word,
+                        absl::StrCat("number of licenses `", word.text, "` is not a number up to ",
                                      kLicensesPerLineMax, ", nor `uncounted`"));
     } else {
       out_.uncounted = out_.count == 0;
@@ -204,6 +279,10 @@ class FeatureReader {
       ReadDate(word, out_.start);
     } else if (name == "ISSUED") {
       ReadDate(word, out_.issued);
+    } else if (IsPackage() && name == "COMPONENTS") {
+      ReadComponents(word);
+    } else if (IsPackage() && name == "OPTIONS") {
+      ReadOptions(word);
     } else if (name == "sort") {
       int number = 0;
       if (IsDigits(word.value()) && absl::SimpleAtoi(word.value(), &number)) {
@@ -242,6 +321,50 @@ class FeatureReader {
                                                              ", whose signature covers it")));
   }
 
+  // "feature[:version[:count]] ..."
+  void ReadComponents(const Word& word) {
+    auto wrong = [&](absl::string_view component, absl::string_view what) {
+      complaints_.Error(word, absl::StrCat("COMPONENTS: `", component, "`: ", what));
+    };
+    for (absl::string_view text :
+         absl::StrSplit(word.value(), absl::ByAnyChar(" \t"), absl::SkipEmpty())) {
+      const std::vector<absl::string_view> parts = absl::StrSplit(text, ':');
+      FeatureLine::Component component;
+      component.feature = std::string(parts[0]);
+      if (parts.size() > 3 || parts[0].empty() || parts[0].size() > kNameBytesMax) {
+        return wrong(text, "write feature, feature:version or feature:version:count");
+      }
+      if (parts.size() > 1 && !parts[1].empty()) {
+        if (!IsVersion(parts[1])) return wrong(text, "its version is not a number such as 8.0");
+        component.version = std::string(parts[1]);
+      }
+      if (parts.size() > 2) {
+        component_counts_ = true;
+        if (!IsDigits(parts[2]) || !absl::SimpleAtoi(parts[2], &component.count) ||
+            component.count == 0 || component.count > kLicensesPerLineMax) {
+          return wrong(text,
+                       absl::StrCat("its count is not a number from 1 to ", kLicensesPerLineMax));
+        }
+      }
+      if (out_.components.size() == kComponentsPerPackageMax) {
+        return wrong(text, absl::StrCat("more than ", kComponentsPerPackageMax,
+                                        " components: split the package"));
+      }
+      out_.components.push_back(std::move(component));
+    }
+  }
+
+  void ReadOptions(const Word& word) {
+    if (word.value() == "SUITE") {
+      out_.suite = FeatureLine::Suite::kSuite;
+    } else if (word.value() == "SUITE_RESERVED") {
+      out_.suite = FeatureLine::Suite::kReserved;
+    } else {
+      complaints_.Error(
+          word, absl::StrCat("OPTIONS: `", word.value(), "` is not SUITE or SUITE_RESERVED"));
+    }
+  }
+
   void ReadDate(const Word& word, std::optional<Day>& day) {
     absl::StatusOr<std::optional<Day>> parsed = ParseExpiry(word.value());
     if (parsed.ok()) {
@@ -273,24 +396,48 @@ class FeatureReader {
   }
 
   void CheckTogether() {
-    if (complaints_.failed() || !out_.uncounted || !out_.host_ids.empty()) return;
-    complaints_.Error(line_.words[5], absl::StrCat("an uncounted feature needs HOSTID=: ask ",
-                                                   out_.vendor, " for a line that has it"));
+    if (complaints_.failed()) return;
+    if (IsPackage()) {
+      if (out_.components.empty()) {
+        complaints_.Error(line_.words.back(),
+                          absl::StrCat("PACKAGE ", out_.feature, " has no COMPONENTS=: ask ",
+                                       out_.vendor, " for the whole line"));
+      } else if (component_counts_ && out_.suite != FeatureLine::Suite::kNone) {
+        complaints_.Error(line_.words[0],
+                          absl::StrCat("PACKAGE ", out_.feature,
+                                       ": a component of a suite has no count of its own: ask ",
+                                       out_.vendor, " for another line"));
+      }
+      return;
+    }
+    if (out_.kind == FeatureLine::Kind::kUpgrade &&
+        CompareVersions(out_.from_version, out_.version) >= 0) {
+      complaints_.Error(line_.words[4], absl::StrCat("UPGRADE to ", out_.version,
+                                                     ", which is not above ", out_.from_version));
+      return;
+    }
+    if (!out_.uncounted || !out_.host_ids.empty()) return;
+    complaints_.Error(line_.words[fields_.size() - 1],
+                      absl::StrCat("an uncounted feature needs HOSTID=: ask ", out_.vendor,
+                                   " for a line that has it"));
   }
 
   const LogicalLine& line_;
+  const absl::Span<const Field> fields_;
   Complaints complaints_;
   FeatureLine out_;
   std::set<std::string> names_;
   int unknown_ = 0;  // attributes
+  bool component_counts_ = false;
 };
 
 }  // namespace
 
 bool IsSignatureWord(const LogicalLine& line, size_t index) {
-  if (index < kPositionalFields) return false;
+  const size_t fields = FieldsOf(line).size();
+  if (index < fields) return false;
   const Word& word = line.words[index];
-  if (index == kPositionalFields && IsPositionalKey(word)) return true;
+  if (index == fields && IsPositionalKey(word)) return true;
   if (!word.has_value()) return false;
   return word.name() == "SIGN" || word.name() == "SIGN2" || word.name() == "AUTH";
 }

@@ -1,4 +1,5 @@
-// One lexed line -> one SERVER, VENDOR, FEATURE or INCREMENT line (flexnet-facts 1.2-1.5).
+// One lexed line -> one SERVER, VENDOR, FEATURE, INCREMENT, UPGRADE or PACKAGE line (flexnet-facts
+// 1.2-1.8).
 //
 // What is wrong goes to the diagnostics; a line that cannot be used is nullopt. Used by the reader
 // and by SignText, which hands in lines without their foreign signatures.
@@ -17,10 +18,11 @@ std::optional<ServerLine> ReadServerLine(absl::string_view file, const LogicalLi
                                          Diagnostics& diagnostics);
 std::optional<VendorLine> ReadVendorLine(absl::string_view file, const LogicalLine& line,
                                          Diagnostics& diagnostics);
+// Of a FEATURE, INCREMENT, UPGRADE or PACKAGE.
 std::optional<FeatureLine> ReadFeatureLine(absl::string_view file, const LogicalLine& line,
                                            Diagnostics& diagnostics);
 
-// Whether word `index` of a FEATURE or INCREMENT line is a signature or key: the positional key,
+// Whether word `index` of such a line is a signature or key: the positional key,
 // SIGN=, SIGN2= or AUTH=.
 bool IsSignatureWord(const LogicalLine& line, size_t index);
 

@@ -604,12 +604,17 @@ OptionsFile ReadOptionsFile(absl::string_view name, absl::string_view bytes) {
   return FileReader(name, bytes).Read();
 }
 
+std::vector<absl::string_view> OptionKeywords() {
+  std::vector<absl::string_view> names;
+  names.reserve(kEntries.size());
+  for (const Entry& entry : kEntries) names.push_back(entry.name);
+  return names;
+}
+
 absl::string_view NearOption(absl::string_view word) {
   // People write it, and there is none.
   if (absl::EqualsIgnoreCase(word, "USERCASEINSENSITIVE")) return "GROUPCASEINSENSITIVE";
-  std::array<absl::string_view, kEntries.size()> names;
-  for (size_t i = 0; i < kEntries.size(); ++i) names[i] = kEntries[i].name;
-  return NearWord(word, names);
+  return NearWord(word, OptionKeywords());
 }
 
 }  // namespace triad::license

@@ -105,6 +105,9 @@ struct OptionsFile {
 // Reads one file's bytes. `name` is for messages only.
 OptionsFile ReadOptionsFile(absl::string_view name, absl::string_view bytes);
 
+// Every keyword that begins a line of an options file, as the table has it.
+std::vector<absl::string_view> OptionKeywords();
+
 // The keyword of options files that `word` is nearly; "": none.
 absl::string_view NearOption(absl::string_view word);
 

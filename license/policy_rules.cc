@@ -69,7 +69,7 @@ bool Selects(const FeatureSpec& spec, const Pool& pool) {
 
 uint64_t CountOf(const Pool& pool) {
   uint64_t sum = 0;
-  for (const Pool::Line& entry : pool.lines) sum += entry.line.count;
+  for (const Pool::Line& entry : pool.lines) sum += entry.licenses;
   return sum;
 }
 

@@ -34,7 +34,10 @@ std::string FormatSign(const std::string& key_id, const std::string& signature) 
 }
 
 bool IsVendorsLine(const LogicalLine& line, const std::string& vendor) {
-  if (line.keyword != Keyword::kFeature && line.keyword != Keyword::kIncrement) return false;
+  if (line.keyword != Keyword::kFeature && line.keyword != Keyword::kIncrement &&
+      line.keyword != Keyword::kUpgrade && line.keyword != Keyword::kPackage) {
+    return false;
+  }
   return line.words.size() > 2 && line.words[2].text == vendor;
 }
 
@@ -87,8 +90,9 @@ class Signer {
     }
     if (!errors_.empty()) return absl::InvalidArgumentError(absl::StrJoin(errors_, "\n"));
     if (signed_ == 0) {
-      return absl::InvalidArgumentError(absl::StrCat(name_, ": no FEATURE or INCREMENT line of ",
-                                                     key_.vendor, ", whose key this is"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(name_, ": no FEATURE, INCREMENT, UPGRADE or PACKAGE line of ", key_.vendor,
+                       ", whose key this is"));
     }
     std::string out = Apply();
     return Check(out) ? absl::StatusOr<std::string>(std::move(out))
@@ -127,7 +131,8 @@ class Signer {
       if (complaint.severity == Severity::kError) errors_.push_back(complaint.ToString());
     }
     if (!feature || !file_.servers_usable) return;
-    if (!feature->uncounted && file_.servers.empty()) {
+    const bool counted = !feature->uncounted && feature->kind != FeatureLine::Kind::kPackage;
+    if (counted && file_.servers.empty()) {
       Error(feature->position,
             "a counted line needs SERVER lines, whose host ids are signed with "
             "it: add one or three");
@@ -161,10 +166,12 @@ class Signer {
     const LicenseFile file = ReadLicenseFile(name_, out);
     const VendorKeys keys = {{key_.vendor, key_.keys.public_key}};
     size_t good = 0;
-    for (const FeatureLine& line : file.features) {
-      if (line.vendor != key_.vendor) continue;
-      if (Verify(line, file.servers, keys) != Verdict::kGood) return false;
-      ++good;
+    for (const std::vector<FeatureLine>* lines : {&file.features, &file.packages}) {
+      for (const FeatureLine& line : *lines) {
+        if (line.vendor != key_.vendor) continue;
+        if (Verify(line, file.servers, keys) != Verdict::kGood) return false;
+        ++good;
+      }
     }
     return good == signed_;
   }

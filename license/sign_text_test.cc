@@ -89,7 +89,7 @@ TEST(SignText, ChangesNothingButSignatures) {
        "FEATURE f acme 1 permanent 5\nFEATURE f other 1 permanent 5 SIGN=12\n"
        "UPGRADE f acme 1 2 permanent 5 SIGN=12\nFEATURE f other x y z\nFEATURE acme\n",
        "FEATURE f acme 1 permanent 5 SIGN=<ours>\nFEATURE f other 1 permanent 5 SIGN=12\n"
-       "UPGRADE f acme 1 2 permanent 5 SIGN=12\nFEATURE f other x y z\nFEATURE acme\n"},
+       "UPGRADE f acme 1 2 permanent 5 SIGN=<ours>\nFEATURE f other x y z\nFEATURE acme\n"},
   };
   for (const Row& row : rows) {
     SCOPED_TRACE(row.fact);
@@ -136,7 +136,7 @@ TEST(SignText, NamesEveryLineThatCannotBeSigned) {
        {"f:1:1: error: a counted line needs SERVER lines"}},
       {"nothing to sign",
        "SERVER a ANY 1\nFEATURE f other 1 permanent 5\n",
-       {"f: no FEATURE or INCREMENT line of acme"}},
+       {"f: no FEATURE, INCREMENT, UPGRADE or PACKAGE line of acme"}},
       {"open quote",
        "SERVER a ANY 1\nFEATURE f acme 1 permanent 5 SN=\"a\nx\"\n",
        {"f:2:33: error: the quote opened here"}},

@@ -1,18 +1,22 @@
 // The canonical form of a line, version 1: a sequence of fields, each "<length>:<bytes>,".
 //
 //   "triad license line 1"
-//   "FEATURE" or "INCREMENT"
+//   "FEATURE", "INCREMENT", "UPGRADE" or "PACKAGE"
 //   feature, vendor              as written
-//   version                      without zeros that do not count: "8.0" is "8"
-//   expiry                       "permanent", or "31-dec-2026"
-//   count                        "uncounted", or decimal
+//   of an UPGRADE: from version  without zeros that do not count: "8.0" is "8"
+//   version                      likewise; of a PACKAGE without one: ""
+//   expiry                       "permanent", or "31-dec-2026"; not of a PACKAGE
+//   count                        "uncounted", or decimal; not of a PACKAGE
+//   of a PACKAGE: "", "SUITE" or "SUITE_RESERVED"; number of components, then for each, in order:
+//                                feature, version or "", count
 //   number of attributes, then for each, sorted by name: name, value
 //   number of SERVER lines, then for each, in file order: its host id
 //
 // Attributes are those whose name has an upper-case letter; SIGN, SIGN2, AUTH and a positional key
-// are none. Values are the bytes between the quotes, except HOSTID and FLOAT_OK (host ids in their
-// canonical form) and START and ISSUED (as expiry). A count stands before each list and a length
-// before each field, so two lines give the same bytes only if they mean the same.
+// are none, nor COMPONENTS and OPTIONS of a PACKAGE. Values are the bytes between the quotes,
+// except HOSTID and FLOAT_OK (host ids in their canonical form) and START and ISSUED (as expiry). A
+// count stands before each list and a length before each field, so two lines give the same bytes
+// only if they mean the same.
 #include "license/signature.h"
 
 #include <openssl/crypto.h>
@@ -77,8 +81,41 @@ std::string CanonicalHostIds(const std::vector<HostId>& ids) {
       ids, " ", [](std::string* out, const HostId& id) { absl::StrAppend(out, id.ToString()); });
 }
 
-bool IsSigned(absl::string_view attribute) {
+// Whether it stands among the attributes in the canonical form.
+bool IsSigned(FeatureLine::Kind kind, absl::string_view attribute) {
+  const bool own_fields = attribute == "COMPONENTS" || attribute == "OPTIONS";
+  if (kind == FeatureLine::Kind::kPackage && own_fields) return false;
   return std::any_of(attribute.begin(), attribute.end(), absl::ascii_isupper);
+}
+
+absl::string_view KeywordOf(FeatureLine::Kind kind) {
+  switch (kind) {
+    case FeatureLine::Kind::kFeature:
+      return "FEATURE";
+    case FeatureLine::Kind::kIncrement:
+      return "INCREMENT";
+    case FeatureLine::Kind::kUpgrade:
+      return "UPGRADE";
+    case FeatureLine::Kind::kPackage:
+      return "PACKAGE";
+  }
+  return "";
+}
+
+std::string CanonicalOrNone(absl::string_view version) {
+  return version.empty() ? "" : CanonicalVersion(version);
+}
+
+void AppendPackage(std::string& out, const FeatureLine& line) {
+  AppendField(out, line.suite == FeatureLine::Suite::kNone    ? ""
+                   : line.suite == FeatureLine::Suite::kSuite ? "SUITE"
+                                                              : "SUITE_RESERVED");
+  AppendField(out, absl::StrCat(line.components.size()));
+  for (const FeatureLine::Component& component : line.components) {
+    AppendField(out, component.feature);
+    AppendField(out, CanonicalOrNone(component.version));
+    AppendField(out, absl::StrCat(component.count));
+  }
 }
 
 std::string CanonicalValue(const FeatureLine& line, const std::string& name,
@@ -214,16 +251,23 @@ absl::StatusOr<NamedPrivateKey> ParsePrivateKey(absl::string_view file_name,
 std::string CanonicalForm(const FeatureLine& line, const std::vector<ServerLine>& servers) {
   std::string out;
   AppendField(out, "triad license line 1");
-  AppendField(out, line.kind == FeatureLine::Kind::kFeature ? "FEATURE" : "INCREMENT");
+  AppendField(out, KeywordOf(line.kind));
   AppendField(out, line.feature);
   AppendField(out, line.vendor);
-  AppendField(out, CanonicalVersion(line.version));
-  AppendField(out, CanonicalDay(line.expiry));
-  AppendField(out, line.uncounted ? "uncounted" : absl::StrCat(line.count));
+  if (line.kind == FeatureLine::Kind::kUpgrade) {
+    AppendField(out, CanonicalVersion(line.from_version));
+  }
+  AppendField(out, CanonicalOrNone(line.version));
+  if (line.kind == FeatureLine::Kind::kPackage) {
+    AppendPackage(out, line);
+  } else {
+    AppendField(out, CanonicalDay(line.expiry));
+    AppendField(out, line.uncounted ? "uncounted" : absl::StrCat(line.count));
+  }
 
   std::vector<std::pair<std::string, std::string>> attributes;
   for (const auto& [name, value] : line.attributes) {
-    if (IsSigned(name)) attributes.emplace_back(name, CanonicalValue(line, name, value));
+    if (IsSigned(line.kind, name)) attributes.emplace_back(name, CanonicalValue(line, name, value));
   }
   std::sort(attributes.begin(), attributes.end());
   AppendField(out, absl::StrCat(attributes.size()));

@@ -73,9 +73,9 @@ struct ParsedSign {
 };
 absl::StatusOr<ParsedSign> ParseSign(absl::string_view sign);
 
-// Signs every FEATURE and INCREMENT line of the key's vendor: foreign signatures and keys
-// (positional key, SIGN, SIGN2, AUTH) and an old SIGN= are removed, ours is added, and no other
-// byte changes. INVALID_ARGUMENT lists every line that cannot be signed; then nothing is.
+// Signs every FEATURE, INCREMENT, UPGRADE and PACKAGE line of the key's vendor: foreign signatures
+// and keys (positional key, SIGN, SIGN2, AUTH) and an old SIGN= are removed, ours is added, and no
+// other byte changes. INVALID_ARGUMENT lists every line that cannot be signed; then nothing is.
 absl::StatusOr<std::string> SignText(absl::string_view name, absl::string_view text,
                                      const NamedPrivateKey& key);
 

@@ -280,11 +280,18 @@ void ClientDesk::OnDescribe(const Caller& caller, uint64_t id, const v1::Describ
   auto* answer = message.mutable_pool();
   answer->set_pool(pool->id);
   answer->set_vendor(pool->vendor);
-  for (const auto& line : pool->lines) {
+  auto add = [answer](const std::string& canonical, const license::ParsedSign& sign) {
     auto* wire = answer->add_lines();
-    wire->set_canonical(line.canonical);
-    wire->set_signature(line.sign.signature);
-    wire->set_key_id(line.sign.key_id);
+    wire->set_canonical(canonical);
+    wire->set_signature(sign.signature);
+    wire->set_key_id(sign.key_id);
+  };
+  const license::Pool::Package* package = nullptr;  // its lines follow one another
+  for (const auto& line : pool->lines) {
+    add(line.canonical, line.sign);
+    if (line.package == nullptr || line.package.get() == package) continue;
+    package = line.package.get();
+    add(package->canonical, package->sign);
   }
   env_->clients->Send(caller.connection, std::move(message));
 }

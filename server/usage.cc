@@ -58,6 +58,10 @@ std::map<std::string, std::string> LinesOf(const license::Catalog& catalog) {
     for (const auto& line : pool.lines) {
       const auto& at = line.line.position;
       lines[line.canonical] = absl::StrCat(at.file, ":", at.line, " (", line.line.feature, ")");
+      if (line.package == nullptr) continue;
+      const auto& package_at = line.package->position;
+      lines[line.package->canonical] = absl::StrCat(package_at.file, ":", package_at.line,
+                                                    " (PACKAGE ", line.package->name, ")");
     }
   }
   return lines;
@@ -136,7 +140,7 @@ std::vector<std::string> ExpiredLines(const license::Ledger& ledger) {
   std::vector<std::string> expired;
   for (const license::Pool& pool : ledger.catalog().pools()) {
     for (const auto& line : pool.lines) {
-      if (!line.line.expiry || *line.line.expiry >= ledger.today()) continue;
+      if (!line.expiry || *line.expiry >= ledger.today()) continue;
       license::Diagnostic diagnostic{
           license::Severity::kWarning, line.line.position,
           absl::StrCat(pool.feature, ": expired on ", line.line.expiry_text, " (-10): ask ",
