@@ -258,11 +258,6 @@ LmstatChoice ChoiceOf(const Args& args) {
   return choice;
 }
 
-// 0, or FlexNet's number, as the shell sees it: -15 is 241.
-int ExitOf(int error) {
-  return error & 0xFF;
-}
-
 int PrintFileTable(const Args& args) {
   std::vector<license::LicenseFile> files;
   for (const std::string& path : LicenseFilesOnPath(args.Value("c"))) {
@@ -273,7 +268,7 @@ int PrintFileTable(const Args& args) {
     ToStdout(absl::StrCat("Error: -i reads license files, and there is none on the search path: ",
                           "give one with -c, or ask the servers with -a. (", kNoLicenseFile,
                           ")\n"));
-    return ExitOf(kNoLicenseFile);
+    return LmExit(kNoLicenseFile);
   }
   ToStdout(LmstatFileTable(files, args.Value("i")));
   return 0;
@@ -304,7 +299,7 @@ int PrintClusters(const Args& args, const std::vector<client::Cluster>& clusters
     if (first_error == 0) first_error = error;
     any_good = any_good || error == 0;
   }
-  return any_good ? 0 : ExitOf(first_error);
+  return any_good ? 0 : LmExit(first_error);
 }
 
 }  // namespace
@@ -329,6 +324,14 @@ std::string LmstatCluster(const std::vector<NodeAnswer>& nodes,
   if (choice.servers) printer.PrintServers(&out);
   if (choice.vendors) *error = printer.PrintVendors(usage.ok() ? &*usage : nullptr, &out);
   return out;
+}
+
+absl::string_view LmFirstLine() {
+  return kFirstLine;
+}
+
+int LmExit(int error) {
+  return error & 0xFF;
 }
 
 std::string LmstatFileTable(const std::vector<license::LicenseFile>& files,
@@ -393,7 +396,7 @@ int LmstatVerb(const std::vector<std::string>& arguments) {
   if (!args.ok()) {
     ToStdout(kFirstLine);
     ToStderr(absl::StrCat("lmstat: ", args.status().message(), "; see lmstat -help\n"));
-    return ExitOf(kBadParameter);
+    return LmExit(kBadParameter);
   }
   if (args->Has("help") || args->Has("v")) {
     ToStdout(absl::StrCat(kFirstLine, args->Has("help") ? LmstatHelp() : LmstatVersion()));
@@ -407,7 +410,7 @@ int LmstatVerb(const std::vector<std::string>& arguments) {
   if (!found.ok()) {
     ToStdout(absl::StrCat("Error getting status: ", found.status().message(), " (", kNoLicenseFile,
                           ")\n"));
-    return ExitOf(kNoLicenseFile);
+    return LmExit(kNoLicenseFile);
   }
   return PrintClusters(*args, found->clusters);
 }

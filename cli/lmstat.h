@@ -17,6 +17,11 @@
 
 namespace triad::cli {
 
+// What every lm* tool shares (flexnet-facts 3.2): its first line, with our own name, and the exit
+// status of FlexNet's error number as a shell sees it: -15 is 241.
+absl::string_view LmFirstLine();
+int LmExit(int error);
+
 // What to show of one cluster.
 struct LmstatChoice {
   bool servers = true;                 // "License server status"

@@ -12,6 +12,8 @@
 #include "cli/exit_status.h"
 #include "cli/features.h"
 #include "cli/keys.h"
+#include "cli/lmcksum.h"
+#include "cli/lmhostid.h"
 #include "cli/lmstat.h"
 #include "cli/output.h"
 #include "cli/report.h"
@@ -65,6 +67,9 @@ constexpr Verb kVerbs[] = {
      "after a server's clock had jumped forward and is right again: dates go back with it",
      UndoClockVerb},
     {"lmstat", "[-a] [-c PATH] [-help]", "as FlexNet's lmstat", LmstatVerb},
+    {"lmhostid", "[-uuid] [-n] [-help]", "this machine's host ids, as FlexNet's lmhostid",
+     LmhostidVerb},
+    {"lmcksum", "[-c PATH] [-help]", "compares each license line with its ck=", LmcksumVerb},
 };
 
 std::string HelpText() {
@@ -104,7 +109,7 @@ int Dispatch(const std::vector<std::string>& arguments) {
       return kExitDone;
     }
   }
-  if (help && line->verb != "lmstat") {
+  if (help && line->verb.rfind("lm", 0) != 0) {
     ToStdout(HelpText());
     return kExitDone;
   }
@@ -124,7 +129,7 @@ int Main(const std::string& called, std::vector<std::string> arguments) {
   const std::string name = called.substr(called.rfind('/') + 1);
   if (name == "lmutil" && (arguments.empty() || arguments[0] == "-help")) {
     ToStdout(LmstatHeader(0, 0).substr(0, LmstatHeader(0, 0).find('\n') + 1));
-    ToStdout("usage: lmutil lmstat [ARGUMENTS]\n");
+    ToStdout("usage: lmutil lmstat|lmhostid|lmcksum [ARGUMENTS]\n");
     return kExitDone;
   }
   if (name.rfind("lm", 0) == 0 && name != "lmutil") arguments.insert(arguments.begin(), name);

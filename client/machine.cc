@@ -21,6 +21,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "client/limits.h"
+#include "license/host_id.h"
 #include "license/limits.h"
 
 namespace triad::client {
@@ -120,7 +121,7 @@ std::vector<std::string> EtherIds() {
     std::string id = absl::StrReplaceAll(absl::StripAsciiWhitespace(*text), {{":", ""}});
     if (id.size() != 12 || id == "000000000000") continue;
     if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(std::move(id));
-    if (ids.size() == license::kHostIdsMax) break;
+    if (ids.size() == license::kHostIdsMax - 1) break;  // one is left for UUID=
   }
   return ids;
 }
@@ -144,6 +145,9 @@ v1::Identity MakeIdentity(const ClientOptions& options) {
   identity.set_platform("x64_lsb");
   identity.set_project(Given(options.project, ""));
   for (std::string& id : EtherIds()) identity.add_host_ids(std::move(id));
+  const absl::StatusOr<std::string> machine_id = ReadWholeFile("/etc/machine-id");
+  const std::string uuid = machine_id.ok() ? license::MachineUuid(*machine_id) : "";
+  if (!uuid.empty()) identity.add_host_ids(absl::StrCat("UUID=", uuid));
   return identity;
 }
 

@@ -136,14 +136,15 @@ bool Names(const license::ServerLine& line, const license::MachineIds& machine) 
   using Type = license::HostId::Type;
   const Type type = line.host_id.type;
   // ANY and ID= name every machine, and so none.
-  const bool particular = type == Type::kEther || type == Type::kHostname;
+  const bool particular = type == Type::kEther || type == Type::kHostname || type == Type::kMachine;
   return particular && license::Matches(line.host_id, machine);
 }
 
 std::string Describe(const license::MachineIds& machine) {
   return absl::StrCat("ether ",
                       machine.ethers.empty() ? "none" : absl::StrJoin(machine.ethers, " "),
-                      ", hostname ", absl::StrJoin(machine.hostnames, " "));
+                      ", hostname ", absl::StrJoin(machine.hostnames, " "),
+                      machine.uuid.empty() ? "" : absl::StrCat(", UUID=", machine.uuid));
 }
 
 bool IsLoopback(const std::string& host) {
@@ -247,6 +248,7 @@ absl::Status CheckHostId(const license::ServerLine& line, const license::Machine
 
 std::string ShownHostId(const license::MachineIds& machine) {
   if (!machine.ethers.empty()) return machine.ethers.front();
+  if (!machine.uuid.empty()) return absl::StrCat("UUID=", machine.uuid);
   return machine.hostnames.empty() ? "" : absl::StrCat("HOSTNAME=", machine.hostnames.front());
 }
 

@@ -69,6 +69,9 @@ absl::string_view LevelName(LogLevel level) {
   return "info";
 }
 
+// 32 hex digits and a line end; anything much longer is no machine id.
+constexpr size_t kMachineIdBytesMax = 128;
+
 void AddInterface(const ifaddrs& at, license::MachineIds* ids) {
   const bool loopback = (at.ifa_flags & IFF_LOOPBACK) != 0;
   char text[INET6_ADDRSTRLEN] = "";
@@ -169,6 +172,8 @@ license::MachineIds ReadMachineIds() {
     if (dot != nullptr) ids.hostnames.emplace_back(name, static_cast<size_t>(dot - name));
   }
   if (const passwd* user = getpwuid(geteuid())) ids.user = user->pw_name;
+  const absl::StatusOr<std::string> machine_id = ReadFile("/etc/machine-id", kMachineIdBytesMax);
+  if (machine_id.ok()) ids.uuid = license::MachineUuid(*machine_id);
   ifaddrs* all = nullptr;
   if (getifaddrs(&all) != 0) return ids;
   for (const ifaddrs* at = all; at != nullptr; at = at->ifa_next) {
