@@ -14,5 +14,6 @@ struct Settings {
 bool RunCheckout(const Settings& settings, Report& report);
 bool RunFailover(const Settings& settings, Report& report);
 bool RunReport(const Settings& settings, Report& report);
+bool RunLicenses(const Settings& settings, Report& report);
 
 }  // namespace triad::bench

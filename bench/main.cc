@@ -17,7 +17,10 @@ using Benchmark = std::function<bool(const Settings&, Report&)>;
 
 const std::map<std::string, Benchmark>& Benchmarks() {
   static const std::map<std::string, Benchmark> all{
-      {"checkout", RunCheckout}, {"failover", RunFailover}, {"report", RunReport}};
+      {"checkout", RunCheckout},
+      {"failover", RunFailover},
+      {"licenses", RunLicenses},
+      {"report", RunReport}};
   return all;
 }
 
