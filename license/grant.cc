@@ -389,7 +389,7 @@ Room Decider::RoomIn(const Pool& pool, const std::string& mask, const std::strin
 
 Decider::Wish Decider::WishOf(const Pool& pool, const v1::Checkout::Item& item,
                               uint64_t room) const {
-  const uint64_t minimum = std::max<uint64_t>(1, pool.On(today_).minimum);
+  const uint64_t minimum = asker_.pool != 0 ? 1 : std::max<uint64_t>(1, pool.On(today_).minimum);
   Wish wish;
   wish.wanted = item.mode() == v1::ALL ? room : std::max(item.count(), minimum);
   if (item.mode() == v1::EXACT) {
@@ -427,6 +427,7 @@ std::optional<v1::Outcome> Decider::Decide(const v1::Checkout::Item& item) {
   Room best_room;
   Room suite_room;
   for (const Pool* pool : pools) {
+    if (asker_.pool != 0 && pool->id != asker_.pool) continue;
     if (std::optional<DenialCode> objection = Objection(*pool, item)) {
       if (!telling || Rank(*objection) < Rank(*telling)) telling = objection;
       continue;

@@ -29,6 +29,8 @@ struct Grant {
 struct Asker {
   const Session* session = nullptr;
   uint64_t ticket = 0;
+  // Not 0: out of this pool alone, by one who has of it or borrows; MINIMUM is not asked for again.
+  uint64_t pool = 0;
 };
 
 // Decides all items of `checkout`, all or none: one grant per item in their order, or the outcome

@@ -92,6 +92,7 @@ uint32_t RequiredVersion(const v1::Command& command) {
   if (command.has_prune_usage()) return kUsageVersion;
   if (command.has_admin() || command.has_time_passes()) return 3;
   if (command.has_request() && NeedsVersion3(command.request())) return 3;
+  if (command.open().client_wall_ms() != 0 || command.attach().client_wall_ms() != 0) return 3;
   return command.has_install() && command.install().replaces() != 0 ? 2 : 1;
 }
 
@@ -139,7 +140,7 @@ v1::Outcome Ledger::Apply(LogPosition position, const v1::LogRecord* record,
   head.set_applied_term(position.term);
   if (record == nullptr) return Done();
   const Day day_before = today();
-  const v1::Stamp& stamp = record->stamp();
+  const v1::Stamp& stamp = stamp_ = record->stamp();
   head.set_cluster_ms(std::max(head.cluster_ms(), stamp.cluster_ms()));
   if (stamp.wall_ms() > head.wall_ms()) {
     head.set_wall_ms(stamp.wall_ms());
@@ -151,6 +152,7 @@ v1::Outcome Ledger::Apply(LogPosition position, const v1::LogRecord* record,
   const size_t before = all.size();
   if (today() != day_before) OnNewDay(all);
   v1::Outcome outcome = ApplyCommand(record->command(), all);
+  JudgeViolations(all);
   if (state_.AnyFreed()) ServeQueues(all);
   if (cluster_version() >= kUsageVersion) {
     RecordUsage(state_, *record, outcome, absl::MakeConstSpan(all).subspan(before), usage_);
@@ -266,6 +268,7 @@ v1::Outcome Ledger::ApplyOpen(const v1::OpenSession& open, Events& events) {
   session.ttl_ms = std::clamp(open.ttl_ms(), kTtlMsMin, kTtlMsMax);
   session.opened_index = state_.head().applied_index();
   session.last_seen_index = session.opened_index;
+  NoteClock(session, open.client_wall_ms());
   const Session& opened = state_.AddSession(std::move(session));
   events.push_back(EventOf(LedgerEvent::Kind::kOpened, opened));
   v1::Outcome outcome;
@@ -285,6 +288,7 @@ v1::Outcome Ledger::ApplyReopen(Session& session, const v1::OpenSession& open, E
     session.attachment = open.attachment();
     session.node = open.node();
     session.identity.set_peer_address(open.identity().peer_address());
+    NoteClock(session, open.client_wall_ms());
     events.push_back(EventOf(LedgerEvent::Kind::kAttached, session));
   } else if (!same_token || open.attachment() != session.attachment) {
     return StaleAttachment(session);
@@ -307,6 +311,7 @@ v1::Outcome Ledger::ApplyAttach(const v1::AttachSession& attach, Events& events)
     session->attachment = attach.attachment();
     session->node = attach.node();
     session->identity.set_peer_address(attach.peer_address());
+    NoteClock(*session, attach.client_wall_ms());
     session->detached = false;
     events.push_back(EventOf(LedgerEvent::Kind::kAttached, *session));
   } else if (attach.attachment() < session->attachment || attach.node() != session->node) {
@@ -436,7 +441,9 @@ std::variant<std::vector<Grant>, v1::Outcome> Ledger::Decide(const Asker& asker,
                                                              const v1::Checkout& checkout) const {
   auto decision = DecideCheckout(state_, asker, checkout, limits_.checkouts_max);
   if (const auto* grants = std::get_if<std::vector<Grant>>(&decision)) {
-    if (auto no = HoldBack(*grants)) decision = *std::move(no);
+    auto no = HoldBack(*grants);
+    if (!no) no = ClockObjection(*asker.session, *grants);
+    if (no) decision = *std::move(no);
   }
   return decision;
 }

@@ -207,6 +207,10 @@ class Ledger {
   std::variant<std::vector<Grant>, v1::Outcome> Decide(const Asker& asker,
                                                        const v1::Checkout& checkout) const;
   std::optional<v1::Outcome> HoldBack(const std::vector<Grant>& grants) const;
+  // ledger_time.cc: what speaks against the client's clock, or the servers'.
+  std::optional<v1::Outcome> ClockObjection(const Session& session,
+                                            const std::vector<Grant>& grants) const;
+  void NoteClock(Session& session, int64_t client_wall_ms);
   void Touch(Session& session);
   void End(Session& session, absl::string_view reason, Events& events);
 
@@ -229,10 +233,13 @@ class Ledger {
   // Who is in violation, and who no longer, after a change of licenses, of the day or of what is
   // out.
   void JudgeViolations(Events& events);
+  void Judge(uint64_t pool, Events& events);
+  std::string ViolationOf(const PoolUse& use) const;
   void OnNewDay(Events& events);
 
   // ledger_admin.cc
   v1::Outcome ApplyAdmin(const v1::AdminCommand& admin, Events& events);
+  v1::Outcome Act(const v1::AdminCommand& admin, Events& events);
   v1::Outcome ApplyReserve(const v1::AdminCommand& admin, Events& events);
   v1::Outcome ApplyUnreserve(const v1::AdminCommand& admin, Events& events);
   void EndReservation(uint64_t id, absl::string_view who, absl::string_view reason, Events& events);
@@ -259,14 +266,19 @@ class Ledger {
   void ServeQueues(Events& events);
 
   // ledger_borrow.cc
+  std::optional<v1::Outcome> BorrowObjection(const Session& session, const Pool& pool,
+                                             const v1::Borrow& borrow) const;
   v1::Outcome ApplyBorrow(Session& session, const v1::Borrow& borrow, Events& events);
   v1::Outcome ApplyReturn(Session& session, const v1::ReturnBorrowed& returned, Events& events);
 
   // ledger_hold.cc: what becomes of a checkout while it is held
+  std::variant<Grant, v1::Outcome> DecideMore(Session& session, const Checkout& checkout,
+                                              const v1::Resize& resize, Events& events);
   v1::Outcome ApplyResize(Session& session, const v1::Resize& resize, Events& events);
   v1::Outcome ApplySetIdle(Session& session, const v1::SetIdle& set, Events& events);
 
   Limits limits_;
+  v1::Stamp stamp_;  // of the entry that is being applied
   LedgerState state_;
   std::vector<UsageRow> usage_;
 };

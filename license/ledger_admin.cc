@@ -46,9 +46,34 @@ uint64_t OutOfThose(const LedgerState& state, const Pool& pool, const v1::Reserv
   return out;
 }
 
+// By its handle, or by the names that lmstat shows.
+bool IsMeant(const Checkout& checkout, const v1::RemoveCheckouts& remove) {
+  if (checkout.extra != nullptr && checkout.extra->suite_of != 0) return false;
+  if (!remove.feature().empty() && checkout.use->feature != remove.feature()) return false;
+  if (remove.handle() != 0) return true;
+  const v1::Identity& identity = IdentityOf(checkout);
+  return UserOf(checkout) == remove.user() && identity.host() == remove.host() &&
+         identity.display() == remove.display();
+}
+
 }  // namespace
 
+// Sent again while leaders change, it is answered as before.
 v1::Outcome Ledger::ApplyAdmin(const v1::AdminCommand& admin, Events& events) {
+  auto& results = *state_.head().mutable_admin_results();
+  for (const auto& result : results) {
+    if (!admin.id().empty() && result.id() == admin.id()) return result.outcome();
+  }
+  v1::Outcome outcome = Act(admin, events);
+  if (admin.id().empty() || admin.id().size() > kNameBytesMax) return outcome;
+  while (results.size() >= kAdminResultsMax) results.erase(results.begin());
+  auto* result = results.Add();
+  result->set_id(admin.id());
+  *result->mutable_outcome() = outcome;
+  return outcome;
+}
+
+v1::Outcome Ledger::Act(const v1::AdminCommand& admin, Events& events) {
   switch (admin.act_case()) {
     case v1::AdminCommand::kReserve:
       return ApplyReserve(admin, events);
@@ -124,12 +149,59 @@ void Ledger::EndReservation(uint64_t id, absl::string_view who, absl::string_vie
   state_.RemoveReservation(id);
 }
 
-v1::Outcome Ledger::ApplyRemove(const v1::AdminCommand& /*admin*/, Events& /*events*/) {
-  return NotYet();
+v1::Outcome Ledger::ApplyRemove(const v1::AdminCommand& admin, Events& events) {
+  const v1::RemoveCheckouts& remove = admin.remove();
+  std::vector<uint64_t> handles;
+  bool kept = false;  // one that lingers or is borrowed
+  const auto look = [&](const Checkout& checkout) {
+    if (!IsMeant(checkout, remove)) return;
+    if (checkout.lingers() || checkout.borrowed()) {
+      kept = true;
+    } else {
+      handles.push_back(checkout.handle);
+    }
+  };
+  if (remove.handle() != 0) {
+    if (const Checkout* checkout = FindCheckout(remove.handle())) look(*checkout);
+  } else {
+    for (const auto& [pool, use] : state_.uses()) {
+      if (use.feature != remove.feature()) continue;
+      for (uint64_t handle : use.handles) look(*FindCheckout(handle));
+    }
+  }
+  if (handles.empty() && !kept) {
+    return Malformed(absl::StrCat("remove: no such checkout of ", remove.feature(), " is out"));
+  }
+  v1::Outcome outcome;
+  if (handles.empty()) {
+    outcome.mutable_denied()->set_code(ToNumber(DenialCode::kMayNotRemove));
+    outcome.mutable_denied()->set_reason(std::string(DenialText(DenialCode::kMayNotRemove)));
+    outcome.mutable_denied()->set_feature(remove.feature());
+    return outcome;
+  }
+  for (uint64_t handle : handles) {
+    LedgerEvent event = EventOf(LedgerEvent::Kind::kRemoved, *FindCheckout(handle));
+    event.who = admin.who();
+    Release(handle, "removed", After::kFree, events);
+    event.identity = events.back().identity;
+    events.push_back(std::move(event));
+  }
+  outcome.mutable_removed()->set_checkouts(handles.size());
+  return outcome;
 }
 
-v1::Outcome Ledger::ApplyUndoClock(const v1::AdminCommand& /*admin*/, Events& /*events*/) {
-  return NotYet();
+// The highest date seen goes back to this entry's: a clock had jumped forward and is right again.
+v1::Outcome Ledger::ApplyUndoClock(const v1::AdminCommand& admin, Events& events) {
+  v1::LedgerHead& head = state_.head();
+  if (stamp_.wall_ms() >= head.wall_ms()) return Done();  // nothing to undo
+  const Day before = today();
+  head.set_wall_ms(stamp_.wall_ms());
+  head.set_utc_offset_s(stamp_.utc_offset_s());
+  LedgerEvent event = EventOf(LedgerEvent::Kind::kClockUndone);
+  event.who = admin.who();
+  events.push_back(std::move(event));
+  if (today() != before) OnNewDay(events);
+  return Done();
 }
 
 }  // namespace triad::license

@@ -722,12 +722,14 @@ void LedgerState::SetViolation(uint64_t pool, absl::string_view feature,
   use.violation != nullptr ? changed_.Edited(ViolationRowOf(pool))
                            : changed_.Added(ViolationRowOf(pool));
   use.violation = std::make_unique<v1::ViolationRow>(row);
+  violated_.insert(pool);
 }
 
 void LedgerState::ClearViolation(uint64_t pool) {
   auto use = uses_.find(pool);
   if (use == uses_.end() || use->second.violation == nullptr) return;
   use->second.violation = nullptr;
+  violated_.erase(pool);
   changed_.Removed(ViolationRowOf(pool));
   NoteFreed(pool);
   DropIfIdle(use->second);

@@ -139,6 +139,8 @@ class LedgerState {
   // More of the pool is out than is licensed; `row` replaces what was said before.
   void SetViolation(uint64_t pool, absl::string_view feature, const v1::ViolationRow& row);
   void ClearViolation(uint64_t pool);
+  // The pools with one.
+  const absl::btree_set<uint64_t>& violated() const { return violated_; }
 
   // What TimePasses has to do, the next first: by cluster time, and by date and time.
   const absl::btree_set<Due>& due() const { return due_; }
@@ -212,6 +214,7 @@ class LedgerState {
   absl::btree_set<Due> due_by_date_;
   absl::btree_set<uint64_t> freed_;
   std::map<MaxLimit::Key, uint64_t> limits_used_;
+  absl::btree_set<uint64_t> violated_;
   ChangedRows changed_;
   bool loading_ = false;              // a row is being read: what it says stands, nothing is noted
   bool reservations_listed_ = false;  // since the rows are being read

@@ -25,6 +25,7 @@ v1::SessionRow ToRow(const Session& session) {
   row.set_acked(session.acked);
   row.set_untouched(session.untouched);
   row.set_opened_index(session.opened_index);
+  row.set_clock_ahead_ms(session.clock_ahead_ms);
   return row;
 }
 
@@ -267,6 +268,7 @@ absl::Status LedgerState::LoadSession(const RowKey& row, absl::string_view value
   session->untouched = read.untouched();
   session->acked = read.acked();
   session->opened_index = read.opened_index();
+  session->clock_ahead_ms = read.clock_ahead_ms();
   if (!sessions_.emplace(row.session, std::move(session)).second) return Bad("stands twice");
   return absl::OkStatus();
 }
@@ -348,6 +350,7 @@ absl::Status LedgerState::LoadViolation(const RowKey& row, absl::string_view val
   PoolUse& use = UseOf(row.number, read.feature());
   if (use.violation != nullptr) return Bad("stands twice");
   use.violation = std::make_unique<v1::ViolationRow>(std::move(read));
+  violated_.insert(row.number);
   return absl::OkStatus();
 }
 

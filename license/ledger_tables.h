@@ -83,6 +83,7 @@ struct Session {
   bool untouched = true;  // nothing but opens so far
   uint64_t acked = 0;
   uint64_t opened_index = 0;
+  int64_t clock_ahead_ms = 0;         // the client's before the servers', when it last said
   absl::btree_set<uint64_t> handles;  // of its checkouts, without the suites' licenses
   absl::btree_set<uint64_t> waiting;  // tickets
   // Feature -> licenses, all its checkouts together.

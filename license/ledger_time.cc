@@ -86,4 +86,34 @@ void Ledger::Reclaim(uint64_t handle, absl::string_view reason, Events& events) 
   events.push_back(std::move(event));
 }
 
+// The client's clock beside the servers', as both were when it last said.
+void Ledger::NoteClock(Session& session, int64_t client_wall_ms) {
+  if (client_wall_ms != 0) session.clock_ahead_ms = client_wall_ms - stamp_.wall_ms();
+}
+
+// A day apart, one of the two is wrong (-34). A leader whose own clock is a day behind the highest
+// date seen was set back, which gains nothing (-88): licenses with dates are not granted until it
+// is right, or an administrator has undone a jump forward.
+std::optional<v1::Outcome> Ledger::ClockObjection(const Session& session,
+                                                  const std::vector<Grant>& grants) const {
+  constexpr int64_t kDayMs = 24 * 3600 * 1000;
+  const bool set_back = stamp_.wall_ms() + kDayMs < wall_ms();
+  const bool apart = session.clock_ahead_ms > kDayMs || session.clock_ahead_ms < -kDayMs;
+  if (!set_back && !apart) return std::nullopt;
+  for (const Grant& grant : grants) {
+    const auto& lines = grant.pool->lines;
+    const bool dated = std::any_of(lines.begin(), lines.end(), [](const Pool::Line& line) {
+      return line.line.expiry.has_value();
+    });
+    if (!apart && !dated) continue;
+    const DenialCode code = apart ? DenialCode::kClockSkew : DenialCode::kClockSetBack;
+    v1::Outcome outcome;
+    outcome.mutable_denied()->set_code(ToNumber(code));
+    outcome.mutable_denied()->set_reason(std::string(DenialText(code)));
+    outcome.mutable_denied()->set_feature(grant.pool->feature);
+    return outcome;
+  }
+  return std::nullopt;
+}
+
 }  // namespace triad::license

@@ -32,6 +32,14 @@ LedgerEvent EventOf(LedgerEvent::Kind kind, const Session& session) {
   return event;
 }
 
+LedgerEvent DeniedOf(const Session& session, const v1::Denied& denied) {
+  LedgerEvent event = EventOf(LedgerEvent::Kind::kDenied, session);
+  event.feature = denied.feature();
+  event.reason = denied.reason();
+  event.code = denied.code();
+  return event;
+}
+
 LedgerEvent EventOf(LedgerEvent::Kind kind, const Session& session, const Checkout& checkout) {
   LedgerEvent event = EventOf(kind, session);
   event.holding = HoldingOf(checkout);

@@ -13,6 +13,8 @@ v1::Outcome Malformed(std::string reason);
 v1::Outcome NotYet();
 
 LedgerEvent EventOf(LedgerEvent::Kind kind);
+// A kDenied.
+LedgerEvent DeniedOf(const Session& session, const v1::Denied& denied);
 LedgerEvent EventOf(LedgerEvent::Kind kind, const Session& session);
 LedgerEvent EventOf(LedgerEvent::Kind kind, const Session& session, const Checkout& checkout);
 // Also of a checkout that no session holds any more.
