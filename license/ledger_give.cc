@@ -142,6 +142,7 @@ uint64_t Ledger::LingerMs(const Checkout& checkout) const {
 void Ledger::Release(uint64_t handle, absl::string_view reason, After after, Events& events) {
   const Checkout& checkout = *FindCheckout(handle);
   if (checkout.borrowed() && after == After::kLinger) {
+    if (checkout.extra->suite != 0) state_.Unhold(checkout.extra->suite);
     state_.Unhold(handle);  // it stays out, whatever becomes of the session
     return;
   }

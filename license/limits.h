@@ -49,8 +49,8 @@ inline constexpr size_t kComponentBytesMax = 64u << 20;
 inline constexpr size_t kComponentOverhead = 512;
 inline constexpr uint32_t kTtlMsMin = 1'000;
 inline constexpr uint32_t kTtlMsMax = 24u * 3600 * 1000;
-// What administrators did last, kept so that a command sent again is done once: far more than can be
-// under way while leaders change.
+// What administrators did last, kept so that a command sent again is done once: far more than can
+// be under way while leaders change.
 inline constexpr int kAdminResultsMax = 32;
 // Handles begin here: lmstat's readers expect small positive numbers, and 0 means none.
 inline constexpr uint64_t kFirstHandle = 101;
