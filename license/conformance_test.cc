@@ -332,7 +332,9 @@ void Check(const Row& row) {
   for (size_t i = 0; i < std::min(texts.size(), row.says.size()); ++i) {
     EXPECT_THAT(texts[i], ::testing::HasSubstr(row.says[i]));
   }
-  if (row.also != nullptr) EXPECT_EQ(row.also(catalog), "");
+  if (row.also != nullptr) {
+    EXPECT_EQ(row.also(catalog), "");
+  }
 }
 
 TEST(Conformance, EachKeywordDoesWhatTheFactsSay) {
