@@ -40,8 +40,8 @@ TEST_F(UsageFiles, AreReadOneAfterTheOtherWithinTheSpan) {
   const std::vector<std::string> paths = {Write("a", Line(1) + "{\"lost_lines\":2}\n" + Line(2)),
                                           Write("b", Line(3) + "\n" + Line(4))};
   std::vector<uint64_t> numbers;
-  const absl::Status status = ReadUsageFiles(
-      paths, {2000, 4000}, [&](const v1::UsageRecord& record, const std::string&) {
+  const absl::Status status =
+      ReadUsageFiles(paths, {2000, 4000}, [&](const v1::UsageRecord& record, const std::string&) {
         numbers.push_back(record.number());
         return absl::OkStatus();
       });

@@ -21,8 +21,8 @@ class Greeter final : public greeting::LicenseService::Service {
 };
 
 bool Greets(int port) {
-  auto channel = grpc::CreateChannel("127.0.0.1:" + std::to_string(port),
-                                     grpc::InsecureChannelCredentials());
+  auto channel =
+      grpc::CreateChannel("127.0.0.1:" + std::to_string(port), grpc::InsecureChannelCredentials());
   auto stub = greeting::LicenseService::NewStub(channel);
   grpc::ClientContext context;
   greeting::Checkout request;
