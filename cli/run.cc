@@ -60,6 +60,10 @@ int Spawn(const std::vector<std::string>& command, const sigset_t& mask, pid_t* 
   return error;
 }
 
+// COMMAND is looked at this often without a signal: a thread that was there before the signals were
+// blocked may have taken SIGCHLD.
+constexpr int64_t kLookMs = 200;
+
 // COMMAND's status once it has ended.
 std::optional<int> Ended(pid_t child) {
   int status = 0;
@@ -78,7 +82,7 @@ int RunCommand(const std::vector<std::string>& command, OnLost on_lost, SignalWa
   }
   while (true) {
     if (const std::optional<int> status = Ended(child)) return *status;
-    const SignalWaiter::Arrival arrival = signals->Wait(std::nullopt);
+    const SignalWaiter::Arrival arrival = signals->Wait(kLookMs);
     // Until Ended() has seen its end, the process id is still COMMAND's.
     if (arrival.woken && on_lost == OnLost::kStop) kill(child, SIGTERM);
     const bool ours = arrival.signal == 0 || arrival.signal == SIGCHLD || arrival.from_terminal;

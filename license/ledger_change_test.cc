@@ -188,6 +188,7 @@ TEST_F(LedgerChangeTest, LessOverdraftByTheOptionsFileIsAViolationOfTheConfigura
 
 TEST_F(LedgerChangeTest, ALineHoldsThroughTheEndOfItsDayByTheStampedOffset) {
   offset_s_ = 7'200;
+  wall_ms_ += 1;  // an offset comes with a later stamp
   Install("INCREMENT f acme 1.0 15-jun-2026 5\n");
   Apply(OpenOf("one"));
   const uint64_t a = Hold("one", 1, 5);
