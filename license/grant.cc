@@ -401,6 +401,7 @@ Decider::Wish Decider::WishOf(const Pool& pool, const v1::Checkout::Item& item,
   return wish;
 }
 
+// NOLINTNEXTLINE(readability-function-size): one pool after the other, and what the best denial is
 std::optional<v1::Outcome> Decider::Decide(const v1::Checkout::Item& item) {
   const std::string& feature = item.feature();
   if (!item.version().empty() && !IsVersion(item.version())) {

@@ -110,7 +110,7 @@ class LedgerState {
   // Handles that no checkout had or will have: the first of `count` in a row.
   uint64_t TakeHandles(uint64_t count);
   // `session` holds these licenses from now on.
-  const Checkout& AddCheckout(Session& session, NewCheckout checkout);
+  const Checkout& AddCheckout(Session& session, NewCheckout added);
   void RemoveCheckout(uint64_t handle);
   // Changes a checkout that is out: every change goes through here, and all indexes follow.
   // `change` is called with it; it may not touch handle, use and group.
@@ -124,7 +124,7 @@ class LedgerState {
   void Unhold(uint64_t handle);
 
   // The places of a checkout in the queues of `pools`.
-  const Waiter& AddWaiter(Waiter waiter);
+  const Waiter& AddWaiter(Waiter added);
   void MoveWaiter(uint64_t ticket, std::vector<uint64_t> pools);
   void RemoveWaiter(uint64_t ticket);
   // Pools that someone waits for and where something came free since the last call, ascending.
@@ -182,7 +182,7 @@ class LedgerState {
   void CountLimits(const Group& group, bool add);
   void RecountLimits();
   // Of one pool, or of all, and what is taken from them.
-  void RebuildReservations(std::optional<uint64_t> pool);
+  void RebuildReservations(std::optional<uint64_t> only);
   std::map<uint64_t, std::vector<PoolReservation>> ReservationLists() const;
   void LoadedReservations();
   void IndexDues(const Checkout& checkout, bool add);

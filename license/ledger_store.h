@@ -84,6 +84,7 @@ class LedgerStore {
   // Changes the rows and the applied position in one atomic batch, not synced.
   virtual absl::Status Write(const std::vector<RowChange>& changes, LogPosition applied) = 0;
   // Usage records for the batch of the next Write. A store may keep none: tests' do not.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): those that keep them take them
   virtual void AddUsage(UsageChanges) {}
   virtual UsageHeld usage() const { return {}; }
   // Replaces `rows` by the records from number `from` on, ascending: as many as `bytes_max` bytes

@@ -78,6 +78,7 @@ class Daemon {
   absl::Status Open();
   absl::Status ChooseServers(const Site& site);
   void MakeUsageLogs();
+  LedgerResults ResultsForLoop();
   void MakeNode(Site site);
   bool AfterBatch();
   void Tell();
@@ -257,24 +258,8 @@ void Daemon::MakeUsageLogs() {
   usage_logs_ = std::make_unique<UsageLogs>(std::move(config), &clock_, logger_);
 }
 
-void Daemon::MakeNode(Site site) {
-  const auto self = static_cast<quorum::Slot>(opened_.identity.slot);
-  Wire::Config wire;
-  wire.self = self;
-  wire.servers = servers_;
-  wire.admin_socket = flags_.admin_socket;
-  wire.admin_over_tcp = flags_.insecure || AllLoopback(servers_);
-  wire.session_ttl_ms = static_cast<uint32_t>(flags_.session_ttl_ms);
-  wire.read_files = [flags = flags_]() -> absl::StatusOr<Node::ReadFiles> {
-    auto site = ReadSite(flags);
-    if (!site.ok()) return site.status();
-    return Node::ReadFiles{std::move(site->files), std::move(site->catalog),
-                           std::move(site->problems)};
-  };
-  wire_ = std::make_unique<Wire>(std::move(wire), &loop_, logger_);
-  log_thread_ = std::make_unique<LogThread>(std::move(opened_.log), logger_, [this](uint64_t id) {
-    loop_.Post([this, id] { node_->OnLogDurable(id); });
-  });
+// What the ledger's disk has done, as events of the loop.
+LedgerResults Daemon::ResultsForLoop() {
   LedgerResults results;
   results.written = [this] { loop_.Post([this] { node_->OnLedgerWritten(); }); };
   results.synced = [this](license::LogPosition position) {
@@ -295,9 +280,30 @@ void Daemon::MakeNode(Site site) {
   results.prune = [this](const v1::PruneUsage& prune) {
     loop_.Post([this, prune] { node_->OnPrunePlan(prune); });
   };
+  return results;
+}
+
+void Daemon::MakeNode(Site site) {
+  const auto self = static_cast<quorum::Slot>(opened_.identity.slot);
+  Wire::Config wire;
+  wire.self = self;
+  wire.servers = servers_;
+  wire.admin_socket = flags_.admin_socket;
+  wire.admin_over_tcp = flags_.insecure || AllLoopback(servers_);
+  wire.session_ttl_ms = static_cast<uint32_t>(flags_.session_ttl_ms);
+  wire.read_files = [flags = flags_]() -> absl::StatusOr<Node::ReadFiles> {
+    auto site = ReadSite(flags);
+    if (!site.ok()) return site.status();
+    return Node::ReadFiles{std::move(site->files), std::move(site->catalog),
+                           std::move(site->problems)};
+  };
+  wire_ = std::make_unique<Wire>(std::move(wire), &loop_, logger_);
+  log_thread_ = std::make_unique<LogThread>(std::move(opened_.log), logger_, [this](uint64_t id) {
+    loop_.Post([this, id] { node_->OnLogDurable(id); });
+  });
   ledger_thread_ = std::make_unique<LedgerThread>(
       LedgerDisk(ledger_home_.get(), std::move(opened_.store), place_.limits), logger_,
-      std::move(results));
+      ResultsForLoop());
   MakeUsageLogs();
   wire_->SetUsage(ledger_thread_.get(), usage_logs_.get());
   identity_writer_ = std::make_unique<IdentityOnDisk>(place_, logger_, [this](OpenedData opened) {

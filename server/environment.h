@@ -115,10 +115,12 @@ class LedgerWriter {
   // Rows, written behind and not synced; then Node::OnLedgerWritten. At most one is under way.
   virtual void Write(std::vector<license::RowChange> changes, license::LogPosition applied) = 0;
   // Usage records for the batch of the next Write. No event follows. Tests' disks may keep none.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): the daemon's takes it
   virtual void AddUsage(license::UsageChanges) {}
   // Then Node::OnUsageGap. FALSE: none follows, this disk keeps no records.
   virtual bool FindUsageGap() { return false; }
   // Puts missing records in; then Node::OnUsageFilled.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): the daemon's takes it
   virtual void FillUsage(std::vector<license::UsageRow>) {}
   // Which records are beyond these limits; if any, then Node::OnPrunePlan.
   virtual void PlanPrune(UsageKeep) {}
@@ -148,6 +150,7 @@ class SnapshotTransport {
   virtual ~SnapshotTransport() = default;
   virtual void Fetch(quorum::Slot from, v1::SnapshotRequest request) = 0;
   // The same for usage records; then Node::OnUsageChunk or Node::OnUsageFailed.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): the daemon's takes it
   virtual void FetchUsage(quorum::Slot, v1::UsageRequest) {}
 };
 

@@ -200,7 +200,9 @@ void App::OnAnswer(uint64_t number, const Status& status, const std::vector<Lice
     return;
   }
   if (!status.certain) world_->counters.Count(Branch::kUncertain);
-  was_uncertain_ = was_uncertain_ || !status.certain;
+  // A check-in that was not answered goes on in the background: what it gives back is out until then.
+  const bool goes_on = !it->second.checkout && !status.ok();
+  was_uncertain_ = was_uncertain_ || !status.certain || goes_on;
   world_->Note(status.ok() ? "answered" : "refused", number_, static_cast<int64_t>(number),
                status.code);
   std::vector<LicenseView> views;
