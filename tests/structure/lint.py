@@ -159,7 +159,8 @@ def main() -> int:
 
     root = arguments.root.resolve()
     lint = Lint(root, arguments.build.resolve())
-    sources = rules.read_sources(root)
+    # Projects outside the tree, built by their test as users build theirs.
+    sources = [source for source in rules.read_sources(root) if not source.path.startswith("tests/install/")]
     if arguments.files:
         wanted = {Path(file).resolve().relative_to(root).as_posix() for file in arguments.files}
         sources = [source for source in sources if source.path in wanted]
