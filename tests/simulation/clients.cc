@@ -200,7 +200,7 @@ void App::OnAnswer(uint64_t number, const Status& status, const std::vector<Lice
     return;
   }
   if (!status.certain) world_->counters.Count(Branch::kUncertain);
-  // A check-in that was not answered goes on in the background: what it gives back is out until then.
+  // A check-in that was not answered goes on in the background: until then it is out.
   const bool goes_on = !it->second.checkout && !status.ok();
   was_uncertain_ = was_uncertain_ || !status.certain || goes_on;
   world_->Note(status.ok() ? "answered" : "refused", number_, static_cast<int64_t>(number),

@@ -44,7 +44,7 @@ std::optional<std::string> LicenseModel::OnRequest(const v1::Request& request,
   duplicate_ = session->second.executed.contains(request.seq());
   size_t effects = 0;
   for (const Event& event : events) {
-    // Whether more is out than is licensed is said of all who hold it, by whatever entry changed it.
+    // That more is out than is licensed is said to all who hold it, whatever entry did it.
     if (event.kind == Kind::kViolation || event.kind == Kind::kRestored) continue;
     if (event.kind != Kind::kDenied) ++effects;
     if (event.session != request.session()) return "a request touched another session";
