@@ -15,5 +15,9 @@ bool RunCheckout(const Settings& settings, Report& report);
 bool RunFailover(const Settings& settings, Report& report);
 bool RunReport(const Settings& settings, Report& report);
 bool RunLicenses(const Settings& settings, Report& report);
+bool RunScale(const Settings& settings, Report& report);
+bool RunStorm(const Settings& settings, Report& report);
+bool RunRelay(const Settings& settings, Report& report);
+bool RunAdmin(const Settings& settings, Report& report);
 
 }  // namespace triad::bench

@@ -66,22 +66,31 @@ void Answer(const v1::ClientMessage& message, v1::ServerMessage* answer) {
   }
 }
 
-class EmptyService final : public v1::LicenseService::Service {
-  grpc::Status Call(grpc::ServerContext*, const v1::ClientMessage* request,
-                    v1::ServerMessage* response) override {
-    Answer(*request, response);
-    return grpc::Status::OK;
-  }
-  grpc::Status Connect(
-      grpc::ServerContext*,
-      grpc::ServerReaderWriter<v1::ServerBatch, v1::ClientBatch>* stream) override {
-    v1::ClientBatch batch;
-    while (stream->Read(&batch)) {
-      v1::ServerBatch answers;
-      for (const auto& message : batch.messages()) Answer(message, answers.add_messages());
-      if (!stream->Write(answers)) break;
+// By callbacks: ten thousand streams must not be ten thousand threads.
+class EmptyService final : public v1::LicenseService::CallbackService {
+  class Stream final : public grpc::ServerBidiReactor<v1::ClientBatch, v1::ServerBatch> {
+   public:
+    Stream() { StartRead(&batch_); }
+    void OnReadDone(bool ok) override {
+      if (!ok) return Finish(grpc::Status::OK);
+      answers_.Clear();
+      for (const auto& message : batch_.messages()) Answer(message, answers_.add_messages());
+      StartWrite(&answers_);
     }
-    return grpc::Status::OK;
+    void OnWriteDone(bool ok) override {
+      if (!ok) return Finish(grpc::Status::OK);
+      StartRead(&batch_);
+    }
+    void OnDone() override { delete this; }
+
+   private:
+    v1::ClientBatch batch_;
+    v1::ServerBatch answers_;
+  };
+
+  grpc::ServerBidiReactor<v1::ClientBatch, v1::ServerBatch>* Connect(
+      grpc::CallbackServerContext*) override {
+    return new Stream;  // deletes itself
   }
 };
 

@@ -10,8 +10,7 @@
 
 namespace triad::bench {
 
-// Answers every unary LicenseService.Call and every message of a Connect stream at once. Runs until
-// killed.
+// Answers every message of a LicenseService.Connect stream at once. Runs until killed.
 int ServeEmpty(const std::string& address);
 
 // One of the chain's followers: every batch is written to `file`, synced, and acknowledged.

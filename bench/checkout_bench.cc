@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "bench/benchmarks.h"
+#include "bench/daemons.h"
 #include "bench/etcd_seats.h"
 #include "bench/floor.h"
 #include "bench/load.h"
@@ -91,16 +92,6 @@ class Suite {
   Loop loop_;
 };
 
-// The leader first, so that a single session is at the leader.
-template <typename AddressOf>
-std::vector<std::string> LeaderFirst(int leader, const AddressOf& address) {
-  std::vector<std::string> addresses{address(leader)};
-  for (int node = 1; node <= 3; ++node) {
-    if (node != leader) addresses.push_back(address(node));
-  }
-  return addresses;
-}
-
 auto OpenedAt(Loop& loop, const std::vector<std::string>& addresses) {
   return [&loop, addresses](int sessions) {
     auto seats = std::make_unique<TriadSeats>(loop, addresses, sessions, "bench");
@@ -118,9 +109,8 @@ bool RunTriad(Suite& suite) {
   options.flags = {"--session-ttl=3600s"};
   integration::Cluster cluster(options);
   if (!cluster.Start()) return false;
-  const auto addresses = LeaderFirst(cluster.WaitForLeader(), [&](int node) {
-    return absl::StrCat(cluster.Host(node), ":", cluster.port(node));
-  });
+  // The leader first, so that a single session is at the leader.
+  const auto addresses = AddressesLeaderFirst(cluster);
   if (!suite.Run("triad", true, OpenedAt(suite.loop(), addresses))) return false;
   const uint64_t used = cluster.Used("bench");
   if (used != 0) std::cerr << "bench: " << used << " seats are still out\n";
@@ -130,8 +120,11 @@ bool RunTriad(Suite& suite) {
 bool RunEtcd(Suite& suite) {
   EtcdCluster cluster;
   if (!cluster.Start()) return false;
-  const auto addresses =
-      LeaderFirst(cluster.Leader(), [&](int member) { return cluster.address(member); });
+  const int leader = cluster.Leader();
+  std::vector<std::string> addresses;
+  for (int step = 0; step < 3; ++step) {
+    addresses.push_back(cluster.address((leader - 1 + step) % 3 + 1));
+  }
   return suite.Run("etcd", true, [&](int sessions) {
     return std::make_unique<EtcdSeats>(suite.loop(), addresses, sessions);
   });

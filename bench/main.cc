@@ -16,10 +16,10 @@ namespace {
 using Benchmark = std::function<bool(const Settings&, Report&)>;
 
 const std::map<std::string, Benchmark>& Benchmarks() {
-  static const std::map<std::string, Benchmark> all{{"checkout", RunCheckout},
-                                                    {"failover", RunFailover},
-                                                    {"licenses", RunLicenses},
-                                                    {"report", RunReport}};
+  static const std::map<std::string, Benchmark> all{
+      {"checkout", RunCheckout}, {"failover", RunFailover}, {"licenses", RunLicenses},
+      {"report", RunReport},     {"scale", RunScale},       {"storm", RunStorm},
+      {"relay", RunRelay},       {"admin", RunAdmin}};
   return all;
 }
 

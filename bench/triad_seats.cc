@@ -101,53 +101,98 @@ void ClientStream::OnFinished(bool) {
 }
 
 TriadSeats::TriadSeats(Loop& loop, const std::vector<std::string>& addresses, int sessions,
-                       std::string feature)
-    : loop_(loop), feature_(std::move(feature)), sessions_(static_cast<size_t>(sessions)) {
+                       std::string feature, int streams)
+    : loop_(loop),
+      addresses_(addresses),
+      feature_(std::move(feature)),
+      sessions_(static_cast<size_t>(sessions)) {
+  if (streams == 0) streams = sessions;
+  for (int i = 0; i < streams; ++i) {
+    at_.push_back(static_cast<size_t>(i) % addresses_.size());
+    streams_.push_back(NewStream(i));
+  }
   for (int i = 0; i < sessions; ++i) {
-    sessions_[i].id = RandomId();
-    sessions_[i].stream = std::make_unique<ClientStream>(
-        loop, addresses[static_cast<size_t>(i) % addresses.size()],
-        [this, i](const v1::ServerMessage& message) { OnMessage(i, message); },
-        [this, i] { OnBroken(i); });
+    Session& session = sessions_[static_cast<size_t>(i)];
+    session.id = RandomId();
+    session.stream = i % streams;
+    by_id_[session.id] = i;
   }
 }
 
+std::unique_ptr<ClientStream> TriadSeats::NewStream(int stream) {
+  return std::make_unique<ClientStream>(
+      loop_, addresses_[at_[static_cast<size_t>(stream)]],
+      [this](const v1::ServerMessage& message) { OnMessage(message); },
+      [this, stream] { OnBroken(stream); });
+}
+
 TriadSeats::~TriadSeats() {
-  for (Session& session : sessions_) {
-    if (session.stream->broken()) continue;
+  reattach_ = false;
+  for (int i = 0; i < sessions(); ++i) {
+    Session& session = sessions_[static_cast<size_t>(i)];
+    if (streams_[static_cast<size_t>(session.stream)]->broken() || session.token.empty()) continue;
     v1::ClientMessage message;
     message.set_id(next_id_++);
     message.mutable_close()->set_session(session.id);
     message.mutable_close()->set_token(session.token);
     session.opened = false;
-    session.stream->Send(std::move(message));
+    opening_[message.id()] = i;
+    SendOn(i, std::move(message));
   }
-  const auto closed = [this] {
-    return std::all_of(sessions_.begin(), sessions_.end(), [](const Session& session) {
-      return session.opened || session.stream->broken();
-    });
-  };
-  loop_.Until(closed, 5'000);
+  loop_.Until(
+      [this] {
+        return std::all_of(sessions_.begin(), sessions_.end(), [this](const Session& session) {
+          return session.opened || session.token.empty() ||
+                 streams_[static_cast<size_t>(session.stream)]->broken();
+        });
+      },
+      kOpenMs);
+}
+
+void TriadSeats::SendOn(int session, v1::ClientMessage message) {
+  const int stream = sessions_[static_cast<size_t>(session)].stream;
+  streams_[static_cast<size_t>(stream)]->Send(std::move(message));
 }
 
 bool TriadSeats::Open() {
-  for (Session& session : sessions_) {
+  for (int i = 0; i < sessions(); ++i) {
     v1::ClientMessage message;
     message.set_id(next_id_++);
     v1::Open& open = *message.mutable_open();
-    open.set_session(session.id);
+    open.set_session(sessions_[static_cast<size_t>(i)].id);
     open.set_attachment(1);
-    open.mutable_identity()->set_user("bench");
+    open.mutable_identity()->set_user(absl::StrCat("user", i));
     open.mutable_identity()->set_host("bench");
     open.mutable_identity()->set_display("/dev/tty");
-    session.stream->Send(std::move(message));
+    opening_[message.id()] = i;
+    SendOn(i, std::move(message));
   }
-  return loop_.Until(
-      [this] {
-        return std::all_of(sessions_.begin(), sessions_.end(),
-                           [](const Session& session) { return session.opened; });
-      },
-      kOpenMs);
+  return loop_.Until([this] { return detached() == 0; }, kOpenMs);
+}
+
+int TriadSeats::detached() const {
+  return static_cast<int>(std::count_if(sessions_.begin(), sessions_.end(),
+                                        [](const Session& session) { return !session.opened; }));
+}
+
+void TriadSeats::Beat() {
+  std::vector<v1::ClientMessage> beats(streams_.size());
+  for (Session& session : sessions_) {
+    v1::Heartbeat::Beat& beat =
+        *beats[static_cast<size_t>(session.stream)].mutable_heartbeat()->add_beats();
+    beat.set_session(session.id);
+    beat.set_number(++session.beat);
+  }
+  for (size_t i = 0; i < beats.size(); ++i) {
+    if (!beats[i].has_heartbeat()) continue;
+    beats[i].set_id(next_id_++);
+    streams_[i]->Send(std::move(beats[i]));
+  }
+}
+
+bool TriadSeats::beaten() const {
+  return std::all_of(sessions_.begin(), sessions_.end(),
+                     [](const Session& session) { return session.beat_acked >= session.beat; });
 }
 
 void TriadSeats::Answered(Session& session, uint64_t seq) {
@@ -165,7 +210,7 @@ void TriadSeats::Send(int session, Call call, const std::function<void(v1::Clien
   request.set_acked(to.acked);
   fill(request);
   calls_.emplace(message.id(), std::move(call));
-  to.stream->Send(std::move(message));
+  SendOn(session, std::move(message));
 }
 
 void TriadSeats::Operate(int session, Done done) {
@@ -186,26 +231,60 @@ void TriadSeats::Take(int session, uint64_t count, Done done) {
   });
 }
 
-void TriadSeats::OnMessage(int session, const v1::ServerMessage& message) {
-  Session& from = sessions_[static_cast<size_t>(session)];
-  if (message.has_opened()) {
-    from.token = message.opened().token();
-    from.opened = true;
-    return;
+void TriadSeats::OnMessage(const v1::ServerMessage& message) {
+  if (message.has_heartbeat()) return OnHeartbeat(message.heartbeat());
+  if (auto opening = opening_.find(message.id()); opening != opening_.end()) {
+    const int session = opening->second;
+    opening_.erase(opening);
+    return OnOpened(session, message);
   }
   auto found = calls_.find(message.id());
-  if (found == calls_.end()) {
-    if (message.has_outcome() || message.has_failure()) from.opened = true;  // to our Close
-    return;
-  }
+  if (found == calls_.end()) return;
   Call call = std::move(found->second);
   calls_.erase(found);
   if (message.has_outcome()) {
-    Answered(from, call.seq);
+    Answered(sessions_[static_cast<size_t>(call.session)], call.seq);
     OnOutcome(std::move(call), message.outcome());
   } else {
     call.done(false);
   }
+}
+
+// To an open, an attach or a close.
+void TriadSeats::OnOpened(int session, const v1::ServerMessage& message) {
+  Session& from = sessions_[static_cast<size_t>(session)];
+  if (message.has_failure()) {
+    refused_.push_back(session);
+    return;
+  }
+  if (!message.opened().token().empty()) from.token = message.opened().token();
+  from.opened = true;
+}
+
+void TriadSeats::OnHeartbeat(const v1::HeartbeatAnswer& answer) {
+  for (const auto& ack : answer.acks()) {
+    auto found = by_id_.find(ack.session());
+    if (found == by_id_.end()) continue;
+    Session& session = sessions_[static_cast<size_t>(found->second)];
+    session.beat_acked = std::max(session.beat_acked, ack.number());
+  }
+}
+
+void TriadSeats::Retry() {
+  for (const int session : std::exchange(refused_, {})) Attach(session);
+}
+
+void TriadSeats::Attach(int session) {
+  Session& from = sessions_[static_cast<size_t>(session)];
+  v1::ClientMessage message;
+  message.set_id(next_id_++);
+  v1::Attach& attach = *message.mutable_attach();
+  attach.set_session(from.id);
+  attach.set_token(from.token);
+  attach.set_attachment(++from.attachment);
+  from.opened = false;
+  opening_[message.id()] = session;
+  SendOn(session, std::move(message));
 }
 
 void TriadSeats::OnOutcome(Call call, const v1::Outcome& outcome) {
@@ -227,14 +306,23 @@ void TriadSeats::OnOutcome(Call call, const v1::Outcome& outcome) {
        [handle](v1::ClientRequest& request) { request.mutable_checkin()->set_handle(handle); });
 }
 
-void TriadSeats::OnBroken(int session) {
+void TriadSeats::OnBroken(int stream) {
   std::vector<Call> lost;
   for (auto it = calls_.begin(); it != calls_.end();) {
-    if (it->second.session == session) {
+    if (sessions_[static_cast<size_t>(it->second.session)].stream == stream) {
       lost.push_back(std::move(it->second));
       it = calls_.erase(it);
     } else {
       ++it;
+    }
+  }
+  if (reattach_) {
+    const auto at = static_cast<size_t>(stream);
+    at_[at] = (at_[at] + 1) % addresses_.size();
+    broken_.push_back(std::move(streams_[at]));
+    streams_[at] = NewStream(stream);
+    for (int i = 0; i < sessions(); ++i) {
+      if (sessions_[static_cast<size_t>(i)].stream == stream) Attach(i);
     }
   }
   for (Call& call : lost) call.done(false);

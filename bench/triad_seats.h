@@ -1,5 +1,5 @@
-// Seats of a Triad cluster, over the wire that libtriad uses: one stream per session, several
-// messages in a batch whenever several are ready.
+// Seats of a Triad cluster, over the wire that libtriad uses: streams that each carry one session
+// or many, several messages in a batch whenever several are ready.
 //
 // Not libtriad itself, which runs one thread per session with a cluster: thousands of sessions from
 // one thread load the cluster more. What it shares with it is every message. Every answer is
@@ -8,12 +8,15 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "bench/load.h"
 #include "triad/v1/license.grpc.pb.h"
 
@@ -71,13 +74,26 @@ class ClientStream {
 
 class TriadSeats final : public Seats {
  public:
-  // `addresses`: "host:port"; session i goes to addresses[i % size].
+  // `addresses`: "host:port". Session i travels on stream i % streams, stream j goes to
+  // addresses[j % size]. `streams` 0: one for each session.
   TriadSeats(Loop& loop, const std::vector<std::string>& addresses, int sessions,
-             std::string feature);
+             std::string feature, int streams = 0);
+  // Closes the sessions that can still be reached: their seats are free then.
   ~TriadSeats() override;
 
   // Opens all sessions; false: some did not open.
   bool Open();
+  // The next sessions take and give back seats of this feature.
+  void set_feature(std::string feature) { feature_ = std::move(feature); }
+  // Sends one heartbeat for every session; done when beaten() is true.
+  void Beat();
+  // Whether the leader has acknowledged the last heartbeat of every session.
+  bool beaten() const;
+  // Moves sessions whose stream has broken to the other addresses, by itself, from now on.
+  void set_reattach(bool reattach) { reattach_ = reattach; }
+  int detached() const;  // sessions without a stream that knows them
+  // Attaches anew what was refused, for want of a leader for example.
+  void Retry();
   int sessions() const override { return static_cast<int>(sessions_.size()); }
   void Operate(int session, Done done) override;
   // Takes seats and keeps them: `count` seats in one checkout. For benchmarks of a full ledger.
@@ -89,8 +105,11 @@ class TriadSeats final : public Seats {
   struct Session {
     std::string id;
     std::string token;
-    std::unique_ptr<ClientStream> stream;
-    bool opened = false;
+    int stream = 0;
+    uint64_t attachment = 1;
+    uint64_t beat = 0;        // the last sent
+    uint64_t beat_acked = 0;  // by the leader
+    bool opened = false;      // and attached
     uint64_t next_seq = 1;
     uint64_t acked = 0;
     std::set<uint64_t> answered;  // above acked
@@ -103,19 +122,32 @@ class TriadSeats final : public Seats {
     Done done;
   };
 
-  void OnMessage(int session, const v1::ServerMessage& message);
-  void OnBroken(int session);
+  std::unique_ptr<ClientStream> NewStream(int stream);
+  void OnMessage(const v1::ServerMessage& message);
+  void OnOpened(int session, const v1::ServerMessage& message);
+  void OnHeartbeat(const v1::HeartbeatAnswer& answer);
+  void OnBroken(int stream);
+  void Attach(int session);
+  void SendOn(int session, v1::ClientMessage message);
   void Send(int session, Call call, const std::function<void(v1::ClientRequest&)>& fill);
   void OnOutcome(Call call, const v1::Outcome& outcome);
   void Wrong(const std::string& what);
   static void Answered(Session& session, uint64_t seq);
 
   Loop& loop_;
-  const std::string feature_;
+  const std::vector<std::string> addresses_;
+  std::string feature_;
   std::vector<Session> sessions_;
-  std::map<uint64_t, Call> calls_;
+  std::vector<std::unique_ptr<ClientStream>> streams_;
+  std::vector<std::unique_ptr<ClientStream>> broken_;  // kept until the end: we stand in them
+  std::vector<size_t> at_;                             // by stream: its address
+  absl::flat_hash_map<std::string, int> by_id_;        // session id -> its number
+  absl::flat_hash_map<uint64_t, int> opening_;         // message id -> session
+  std::unordered_map<uint64_t, Call> calls_;
+  std::vector<int> refused_;  // sessions whose attach was
+  bool reattach_ = false;
   uint64_t next_id_ = 1;
-  std::set<uint64_t> out_;  // handles
+  absl::flat_hash_set<uint64_t> out_;  // handles
   std::string wrong_;
 };
 
