@@ -11,9 +11,12 @@
 #include "cli/json.h"
 #include "cli/text.h"
 #include "license/civil.h"
+#include "license/usage_json.h"
 
 namespace triad::cli {
 namespace {
+
+using license::CsvField;
 
 constexpr uint64_t kNoLimit = std::numeric_limits<uint64_t>::max();
 // Days one by one in text up to this span; months of a longer one.
@@ -131,20 +134,6 @@ std::string BusiestHours(const Report& report) {
 }
 
 // --- CSV
-
-std::string CsvField(const std::string& value) {
-  std::string field = value;
-  if (!field.empty() && std::string("=+-@\t\r").find(field[0]) != std::string::npos) {
-    field.insert(field.begin(), '\'');
-  }
-  if (field.find_first_of("\",\r\n") == std::string::npos) return field;
-  std::string quoted = "\"";
-  for (const char c : field) {
-    if (c == '"') quoted.push_back('"');
-    quoted.push_back(c);
-  }
-  return absl::StrCat(quoted, "\"");
-}
 
 void AddCsvBuckets(const std::string& what, const std::string& name, const std::string& period,
                    const std::vector<MeterBucket>& buckets, int32_t offset_s, std::string* out) {

@@ -259,22 +259,6 @@ bool Reader::Read(
   return text_.empty();
 }
 
-std::string CsvField(absl::string_view value) {
-  std::string field(value);
-  constexpr absl::string_view kFormula = "=+-@\t\r";
-  if (!field.empty() && kFormula.find(field[0]) != absl::string_view::npos) {
-    field.insert(field.begin(), '\'');
-  }
-  if (field.find_first_of("\",\r\n") == std::string::npos) return field;
-  std::string quoted = "\"";
-  for (const char c : field) {
-    if (c == '"') quoted.push_back('"');
-    quoted.push_back(c);
-  }
-  quoted.push_back('"');
-  return quoted;
-}
-
 std::string CsvRow(const std::vector<std::string>& fields) {
   return absl::StrCat(absl::StrJoin(fields, ","), "\r\n");
 }
@@ -323,6 +307,22 @@ bool SetMember(const std::string& name, const std::string& value, UsageRecord* r
 }
 
 }  // namespace
+
+std::string CsvField(absl::string_view value) {
+  std::string field(value);
+  constexpr absl::string_view kFormula = "=+-@\t\r";
+  if (!field.empty() && kFormula.find(field[0]) != absl::string_view::npos) {
+    field.insert(field.begin(), '\'');
+  }
+  if (field.find_first_of("\",\r\n") == std::string::npos) return field;
+  std::string quoted = "\"";
+  for (const char c : field) {
+    if (c == '"') quoted.push_back('"');
+    quoted.push_back(c);
+  }
+  quoted.push_back('"');
+  return quoted;
+}
 
 absl::string_view UsageKindName(v1::UsageRecord::Kind kind) {
   for (const KindName& known : kKinds) {

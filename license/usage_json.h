@@ -21,8 +21,10 @@ std::string UsageJson(const v1::UsageRecord& record, absl::string_view hash);
 // such object.
 absl::StatusOr<v1::UsageRecord> ParseUsageJson(absl::string_view line);
 
-// The heading, and one record's row, with their line ends. A field that could be taken for a
-// formula by a spreadsheet begins with an apostrophe.
+// One field of CSV, quoted where it must be. What a spreadsheet could take for a formula begins
+// with an apostrophe.
+std::string CsvField(absl::string_view value);
+// The heading, and one record's row, with their line ends.
 std::string UsageCsvHeading();
 std::string UsageCsv(const v1::UsageRecord& record);
 
