@@ -159,7 +159,8 @@ TEST_F(TwoClusters, EntriesThatAreNotOursAreNamedAndAreNoError) {
   const std::string lmgrd = absl::StrCat(ntohs(address.sin_port), "@127.0.0.1");
   Open(absl::StrCat(lmgrd, ":1@127.0.0.1:/proc/self/task:/proc/self/status"));
   Set(first_, 0);
-  EXPECT_TRUE(client_->Checkout({"f"}).ok());
+  Result<License> license = client_->Checkout({"f"});
+  EXPECT_TRUE(license.ok());
   EXPECT_EQ(InUse(second_), 1u);
   const std::string notes = absl::StrJoin(client_->Diagnostics(), "\n");
   EXPECT_THAT(notes, HasSubstr("/proc/self/task: no *.lic file"));

@@ -80,6 +80,9 @@ void Genesys::SetUpTestSuite() {
 
 void Genesys::SetUp() {
   ASSERT_TRUE(TheShared().started);
+  // What the last test did to the cluster is over: a program that starts in an election is told so.
+  ASSERT_TRUE(TheCluster().WaitForAgreement());
+  TheCluster().WaitForLeader();
   dir_ = std::make_unique<TempDir>();
   std::filesystem::copy_file(TheCluster().LicenseFile(2), dir_->path() + "/license.dat");
   // In a directory only files named so are read.
