@@ -32,6 +32,7 @@ license::Ledger::Limits LimitsOf(const Plan& plan) {
 Checks::Checks(Cluster* cluster) : cluster_(cluster), ledger_(LimitsOf(cluster->plan())) {
   for (const auto& [feature, total] : cluster->totals()) model_.SetTotal(feature, total);
   recorder_.Begin(cluster->totals());
+  if (cluster->plan().queues) recorder_.Stop();
 }
 
 void Checks::Fail(std::string what) {
@@ -117,8 +118,8 @@ void Checks::Forget(uint64_t committed) {
     const v1::Outcome outcome =
         ledger_.Apply({index, entry.term.value()}, is_command ? &record : nullptr, &events);
     if (!is_command) continue;
-    if (auto wrong = model_.Apply(record.command(), outcome, events)) Fail(*std::move(wrong));
     if (record.command().has_install()) SetTotals();
+    if (auto wrong = model_.Apply(record.command(), outcome, events)) Fail(*std::move(wrong));
   }
   for (App* app : cluster_->apps()) {
     for (const auto& [id, license] : app->licenses()) {
@@ -323,13 +324,20 @@ void Checks::Commit(Host& host, const Entry& entry) {
                                             is_command ? &record : nullptr, &events);
   if (is_command) {
     ++commands_;
+    if (record.command().has_install()) SetTotals();  // it may serve those who wait
     if (auto wrong = model_.Apply(record.command(), outcome, events)) Fail(*std::move(wrong));
     const auto written = written_us_.find({entry.index.value(), entry.term.value()});
     OnEvents(written == written_us_.end() ? 0 : written->second, record.command(), outcome, events);
+    CheckQueues();
   }
   written_us_.erase(written_us_.begin(),
                     written_us_.upper_bound({entry.index.value(), UINT64_MAX}));
   if (entry.index.value() % kDigestEvery == 0) digests_[entry.index.value()] = ledger_.Digest();
+}
+
+void Checks::CheckQueues() {
+  if (ledger_.no_grants_until_ms() > 0) return;  // the entry that ends it serves them
+  if (auto wrong = model_.Starving()) Fail(*std::move(wrong));
 }
 
 void Checks::OnEvents(int64_t written_us, const v1::Command& command, const v1::Outcome& outcome,
@@ -346,6 +354,18 @@ void Checks::OnEvents(int64_t written_us, const v1::Command& command, const v1::
         break;
       case Kind::kDenied:
         counters.Count(Branch::kDenied);
+        break;
+      case Kind::kQueued:
+        counters.Count(Branch::kQueued);
+        break;
+      case Kind::kGranted:
+        counters.Count(Branch::kServedFromQueue);
+        break;
+      case Kind::kDequeued:
+        counters.Count(Branch::kDequeued);
+        break;
+      case Kind::kResized:
+        counters.Count(Branch::kResized);
         break;
       case Kind::kAttached:
         counters.Count(command.has_open() ? Branch::kSessionOpenedTwice : Branch::kSessionMoved);
@@ -384,7 +404,6 @@ void Checks::OnEvents(int64_t written_us, const v1::Command& command, const v1::
 // The totals change with the entry; who holds more keeps it.
 void Checks::OnInstalled(int64_t written_us) {
   const int64_t now = cluster_->world().now_us();
-  SetTotals();
   for (const auto& [feature, total] : cluster_->totals()) {
     const uint64_t licenses = model_.TotalOf(feature);
     // The first set is what the history begins with, but where a node's own keys are wrong.
@@ -542,6 +561,7 @@ void Checks::JudgeHistory() {
 }
 
 void Checks::OnEnd() {
+  CheckQueues();
   for (int slot = 1; slot <= cluster_->plan().nodes; ++slot) {
     Host& host = cluster_->host(slot);
     if (!host.running()) continue;
@@ -561,7 +581,14 @@ void Checks::OnEnd() {
   for (App* app : cluster_->apps()) {
     if (!app->running()) continue;
     for (const auto& [id, license] : app->licenses()) {
-      if (license.state != LicenseState::kHeld || model_.IsOut(license.handle)) continue;
+      if (license.state != LicenseState::kHeld) continue;
+      const uint64_t out = model_.CountOf(license.handle);
+      if (out == license.count) continue;
+      if (out > 0 && app->was_uncertain()) continue;  // of a resize
+      if (out > 0) {
+        Fail(absl::StrCat("app ", app->number(), " counts ", license.count, " of license ",
+                          license.handle, ", and it has ", out));
+      }
       Fail(absl::StrCat("app ", app->number(), " believes in license ", license.handle,
                         ", which is not out"));
     }

@@ -68,6 +68,7 @@ class Checks {
   void JudgeHistory();
 
   Recorder& recorder() { return recorder_; }
+  size_t WaitersOf(const std::string& session) const { return model_.WaitersOf(session); }
   uint64_t committed() const { return committed_.size(); }
   uint64_t commands() const { return commands_; }
   uint64_t checked() const { return checked_; }
@@ -93,6 +94,7 @@ class Checks {
   void OnEvents(int64_t written_us, const v1::Command& command, const v1::Outcome& outcome,
                 const std::vector<license::LedgerEvent>& events);
   void OnInstalled(int64_t written_us);
+  void CheckQueues();
   void CompareDigest(Host& host);
   void OnQuorumSend(Host& host, int to, const v1::QuorumMessage& message);
   void OnVote(Host& host, uint64_t term, int voted_for);

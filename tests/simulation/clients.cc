@@ -16,6 +16,8 @@ constexpr int64_t kConnectTimeoutUs = 1'000 * kMs;  // as client/limits.h
 constexpr int64_t kClientKeepaliveUs = 7'500 * kMs;
 constexpr int64_t kRequestTimeoutMs = 5'000;
 constexpr size_t kWaitingMax = 4;
+// With queues: some wait for long, and what is held must come back for them.
+constexpr size_t kWaitingInQueuesMax = 8;
 
 }  // namespace
 
@@ -143,11 +145,14 @@ void App::Act() {
     Close();
     return;
   }
-  if (waiting_.size() >= kWaitingMax) return;
-  const bool full = licenses_.size() >= 4;
+  const bool queues = cluster_->plan().queues;
+  if (waiting_.size() >= (queues ? kWaitingInQueuesMax : kWaitingMax)) return;
+  if (queues && rng.Permille(50)) return CancelWaits();
+  if (queues && !licenses_.empty() && rng.Permille(200)) return Resize();
+  const bool full = licenses_.size() >= 4 || waiting_.size() >= kWaitingMax;
   if (!licenses_.empty() && rng.Permille(full ? 900 : 450)) {
     Checkin();
-  } else {
+  } else if (waiting_.size() < kWaitingMax) {
     Checkout();
   }
 }
@@ -165,25 +170,55 @@ void App::Checkout() {
     if (rng.Permille(30)) item.feature = "none";
     items.push_back(std::move(item));
   }
+  client::Terms terms;
+  terms.wait = cluster_->plan().queues && rng.Permille(500);
+  if (terms.wait && rng.Permille(500)) terms.wait_limit_ms = rng.Between(100, 10'000);
   const uint64_t number = next_request_++;
-  waiting_[number] = {true, items, 0};
+  waiting_[number] = {terms.wait ? Ask::kWait : Ask::kCheckout, 0};
   world_->Note("checkout", number_, static_cast<int64_t>(number));
   session_->StartCheckout(
       items, kRequestTimeoutMs,
       [this, number](const Status& status, const std::vector<LicenseId>& licenses) {
         OnAnswer(number, status, licenses);
-      });
+      },
+      terms);
+}
+
+LicenseId App::PickLicense() {
+  auto it = licenses_.begin();
+  std::advance(it, static_cast<int64_t>(world_->rng.Below(licenses_.size())));
+  return it->first;
 }
 
 void App::Checkin() {
-  auto it = licenses_.begin();
-  std::advance(it, static_cast<int64_t>(world_->rng.Below(licenses_.size())));
-  const LicenseId license = it->first;
+  const LicenseId license = PickLicense();
   const uint64_t number = next_request_++;
-  waiting_[number] = {false, {}, license};
+  waiting_[number] = {Ask::kCheckin, license};
   world_->Note("checkin", number_, static_cast<int64_t>(number));
   session_->StartCheckin(license, kRequestTimeoutMs,
                          [this, number](const Status& status) { OnAnswer(number, status, {}); });
+}
+
+void App::Resize() {
+  const LicenseId license = PickLicense();
+  const uint64_t count = 1 + world_->rng.Below(4);
+  const CountMode mode = world_->rng.Permille(300) ? CountMode::kUpTo : CountMode::kExact;
+  const uint64_t number = next_request_++;
+  waiting_[number] = {Ask::kResize, license};
+  world_->Note("resize", number_, static_cast<int64_t>(number), static_cast<int64_t>(count));
+  session_->StartResize(license, count, mode, kRequestTimeoutMs,
+                        [this, number](const Status& status) { OnAnswer(number, status, {}); });
+}
+
+void App::CancelWaits() {
+  world_->Note("cancels waits", number_);
+  session_->CancelWaits();
+}
+
+void App::SetQuiet() {
+  quiet_ = true;
+  if (!running() || closing_ || !cluster_->plan().queues || world_->rng.Permille(500)) return;
+  Post([this] { CancelWaits(); });
 }
 
 void App::Close() {
@@ -200,8 +235,11 @@ void App::OnAnswer(uint64_t number, const Status& status, const std::vector<Lice
     return;
   }
   if (!status.certain) world_->counters.Count(Branch::kUncertain);
-  // A check-in that was not answered goes on in the background: until then it is out.
-  const bool goes_on = !it->second.checkout && !status.ok();
+  const Asked asked = it->second;
+  const bool checkout = asked.kind == Ask::kCheckout || asked.kind == Ask::kWait;
+  // A check-in that was not answered goes on in the background: until then it is out. So does
+  // leaving a queue.
+  const bool goes_on = (!checkout && !status.ok()) || status.kind == ErrorKind::kCancelled;
   was_uncertain_ = was_uncertain_ || !status.certain || goes_on;
   world_->Note(status.ok() ? "answered" : "refused", number_, static_cast<int64_t>(number),
                status.code);
@@ -210,9 +248,19 @@ void App::OnAnswer(uint64_t number, const Status& status, const std::vector<Lice
     const auto license = licenses_.find(id);
     if (license != licenses_.end()) views.push_back(license->second);
   }
-  const Asked asked = std::move(it->second);
   waiting_.erase(it);
+  if (asked.kind == Ask::kResize && !Resizes(asked.license)) {
+    const auto license = licenses_.find(asked.license);
+    if (license != licenses_.end()) views.push_back(license->second);
+  }
   cluster_->checks().OnAnswered(*this, number, status, views);
+}
+
+bool App::Resizes(LicenseId license) const {
+  for (const auto& [number, asked] : waiting_) {
+    if (asked.kind == Ask::kResize && asked.license == license) return true;
+  }
+  return false;
 }
 
 bool App::CountsAsConfirmed(uint64_t handle) {
@@ -231,7 +279,11 @@ bool App::Settled() const {
   for (const auto& [id, view] : licenses_) {
     if (view.state == LicenseState::kUnconfirmed) return false;
   }
-  return waiting_.empty();
+  for (const auto& [number, asked] : waiting_) {
+    if (asked.kind != Ask::kWait) return false;
+  }
+  // Whoever still waits has a place in the queue, and nobody else of it has.
+  return cluster_->checks().WaitersOf(session_id_) == waiting_.size();
 }
 
 // --- What the library tells it

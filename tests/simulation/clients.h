@@ -45,14 +45,12 @@ class App final : public client::Transport,
   // Dies: its connections are reset, or nothing is heard of it any more.
   void Die(bool silently);
   void OnMachineResumed();
-  // No new work; what is held is given back, and what is asked is waited for.
-  void set_quiet(bool quiet) { quiet_ = quiet; }
+  // No new work; what is asked is waited for. Of those who wait in queues some give up.
+  void SetQuiet();
 
   int number() const { return number_; }
   Machine& machine() { return *machine_; }
   bool running() const { return session_ != nullptr; }
-  // Requests without an answer.
-  size_t unanswered() const { return waiting_.size(); }
   // Whether this process, by its own clock, counts the license as confirmed.
   bool CountsAsConfirmed(uint64_t handle);
   // Of its processes, one after another: which one it is.
@@ -83,10 +81,10 @@ class App final : public client::Transport,
     uint64_t attempt = 0;
     uint64_t id = 0;  // at the server
   };
+  enum class Ask { kCheckout, kWait, kCheckin, kResize };
   struct Asked {
-    bool checkout = false;
-    std::vector<CheckoutRequest> items;
-    client::LicenseId license = 0;
+    Ask kind = Ask::kCheckout;
+    client::LicenseId license = 0;  // kCheckin, kResize
   };
 
   // Runs `event` in the process, unless it is another by then; later if the machine stands still.
@@ -96,7 +94,12 @@ class App final : public client::Transport,
   void ActLater();
   void Checkout();
   void Checkin();
+  void Resize();
+  void CancelWaits();
   void Close();
+  // One of what it holds; there is one.
+  client::LicenseId PickLicense();
+  bool Resizes(client::LicenseId license) const;
   void OnAnswer(uint64_t number, const Status& status,
                 const std::vector<client::LicenseId>& licenses);
   void EndProcess(bool silently);

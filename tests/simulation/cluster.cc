@@ -306,7 +306,7 @@ bool Cluster::Progress() {
   machines_.push_back(std::make_unique<Machine>(&world_, static_cast<int>(machines_.size()),
                                                 world_.rng.Between(1, 1'000'000) * kMs));
   App* probe = NewApp(machines_.back().get());
-  probe->set_quiet(true);
+  probe->SetQuiet();
   probe->Start();
   const auto served = [this, before] { return checks_->commands() > before; };
   for (const int64_t end = world_.now_us() + 10 * kElectionTimeoutUs;
@@ -327,7 +327,7 @@ int64_t Cluster::FetchTimeUs() const {
 
 // Nothing new is asked; everything that was is answered, everyone knows where they stand.
 bool Cluster::Quiet() {
-  for (App* app : app_list_) app->set_quiet(true);
+  for (App* app : app_list_) app->SetQuiet();
   const auto rest = [this] {
     for (App* app : app_list_) {
       if (!app->Settled()) return false;

@@ -77,6 +77,9 @@ struct Plan {
   int64_t read_us = 0;            // mean pause between two status reads
   bool own_keys_differ = false;   // each node has other vendor keys in its own files
   bool check_signatures = false;  // clients check the lines behind grants
+  // Applications wait in queues, give up waiting, and resize what they hold. The model judges who
+  // was served and who was not; the history of the clients, which knows no queues, is not judged.
+  bool queues = false;
 };
 
 }  // namespace triad::simulation
