@@ -43,9 +43,11 @@ Status CheckRequests(const std::vector<CheckoutRequest>& requests, const Checkou
 bool MayWait(const Status& status) {
   constexpr int kAllInUse = -4;
   constexpr int kUsersQueued = -24;
+  constexpr int kOtherPool = -93;
   constexpr int kAllReserved = -101;
   return status.kind == ErrorKind::kDenied &&
-         (status.code == kAllInUse || status.code == kUsersQueued || status.code == kAllReserved);
+         (status.code == kAllInUse || status.code == kUsersQueued || status.code == kOtherPool ||
+          status.code == kAllReserved);
 }
 
 // Of several refusals the one with the highest number is told: it says the most about why this

@@ -423,7 +423,8 @@ std::optional<v1::Outcome> Decider::Decide(const v1::Checkout::Item& item) {
   bool enough_exist = false;  // in one pool that would do
   bool reserved = false;
   bool waited = false;
-  std::string rule;  // the MAX that stands in the way
+  std::string rule;       // the MAX that stands in the way
+  uint64_t together = 0;  // what all pools that would do have, none of them enough
   Grant best;
   Room best_room;
   Room suite_room;
@@ -463,6 +464,7 @@ std::optional<v1::Outcome> Decider::Decide(const v1::Checkout::Item& item) {
       continue;
     }
     if (count >= wish.needed) continue;
+    together += count;
     const Room& tight = suite_open ? room : with;
     const uint64_t need = Minus(suite_open ? wish.needed : 1, tight.base);
     if (tight.free >= need) {
@@ -495,6 +497,11 @@ std::optional<v1::Outcome> Decider::Decide(const v1::Checkout::Item& item) {
   if (!rule.empty()) {
     return Deny(DenialCode::kMaxExceeded, feature,
                 absl::StrCat(DenialText(DenialCode::kMaxExceeded), ": ", rule));
+  }
+  if (item.mode() == v1::EXACT && together >= item.count()) {
+    return Deny(DenialCode::kOtherPool, feature,
+                absl::StrCat(DenialText(DenialCode::kOtherPool), ": ", together,
+                             " are free, but a checkout takes its licenses from one pool"));
   }
   if (reserved) return Deny(DenialCode::kAllReserved, feature);
   return Deny(waited ? DenialCode::kUsersQueued : DenialCode::kAllInUse, feature);
@@ -583,6 +590,7 @@ bool MayWait(const v1::Outcome& no) {
     case DenialCode::kAllInUse:
     case DenialCode::kUsersQueued:
     case DenialCode::kAllReserved:
+    case DenialCode::kOtherPool:
       return true;
     default:
       return false;

@@ -297,5 +297,27 @@ TEST(GrantLimitTest, ASessionHoldsALimitedNumberOfCheckouts) {
   EXPECT_TRUE(ledger.CheckInvariants().ok());
 }
 
+TEST_F(GrantTest, EnoughInAllPoolsTogetherButInNoneAloneIsDeniedAsSuch) {
+  Serve(kTwoPools);  // 4 and 6
+  EXPECT_EQ(Count(Ask("f", 3)), 3u);
+  EXPECT_EQ(Count(Ask("f", 3)), 3u);  // now 1 and 3 are left
+  const v1::Outcome no = Ask("f", 4);
+  EXPECT_EQ(no.denied().code(), -93);
+  EXPECT_EQ(no.denied().reason(),
+            "licenses are available in a different license pool: 4 are free, but a checkout takes "
+            "its licenses from one pool");
+  EXPECT_EQ(Ask("f", 5).denied().code(), -4) << "not even together";
+  EXPECT_TRUE(MayWait(no)) << "one pool may come to have them";
+}
+
+TEST_F(GrantTest, PlatformsAreThoseNamed) {
+  Serve("INCREMENT f acme 1.0 permanent 4 PLATFORMS=\"x64_lsb i86_n\"\n");
+  EXPECT_EQ(Ask("f").denied().code(), -89);
+  v1::Command open = OpenOf("w");
+  open.mutable_open()->mutable_identity()->set_platform("X64_LSB");
+  Apply(open);
+  EXPECT_TRUE(Ask({ItemOf("f")}, "w").has_granted());
+}
+
 }  // namespace
 }  // namespace triad::license

@@ -46,6 +46,10 @@ uint64_t OutOfThose(const LedgerState& state, const Pool& pool, const v1::Reserv
   return out;
 }
 
+bool ReservedBySuite(const Pool* pool) {
+  return pool->suite && pool->suite->reserved;
+}
+
 // By its handle, or by the names that lmstat shows.
 bool IsMeant(const Checkout& checkout, const v1::RemoveCheckouts& remove) {
   if (checkout.extra != nullptr && checkout.extra->suite_of != 0) return false;
@@ -99,9 +103,16 @@ v1::Outcome Ledger::ApplyReserve(const v1::AdminCommand& admin, Events& events) 
   if (pools.empty()) {
     return Malformed(absl::StrCat("reserve ", reserve.feature(), ": no such feature"));
   }
+  // As with RESERVE lines: such a suite keeps its components by itself.
+  if (std::all_of(pools.begin(), pools.end(), ReservedBySuite)) {
+    return Malformed(absl::StrCat("reserve ", reserve.feature(),
+                                  ": its suite has OPTIONS=SUITE_RESERVED, which reserves by "
+                                  "itself: reserve ",
+                                  pools.front()->lines[0].package->name, " instead"));
+  }
   uint64_t most = 0;
   for (const Pool* pool : pools) {
-    if (pool->uncounted || !pool->ValidOn(today())) continue;
+    if (pool->uncounted || !pool->ValidOn(today()) || ReservedBySuite(pool)) continue;
     const uint64_t free = FreeForAll(state_, *pool) + OutOfThose(state_, *pool, reserve);
     most = std::max(most, free);
     if (free < reserve.count()) continue;

@@ -69,7 +69,7 @@ std::string Ledger::ViolationOf(const PoolUse& use) const {
   for (const Pool::Line& line : pool->lines) {
     if (!line.line.expiry || *line.line.expiry >= day) continue;
     any_over = true;
-    over += line.line.count;
+    over += line.licenses;
   }
   if (!pool->ValidOn(day)) return any_over ? kExpired : kDecreased;
   if (pool->uncounted || use.used <= LicensesAndOverdraft(state_, *pool)) return "";

@@ -253,6 +253,7 @@ class Model {
     bool version_low = false;
     bool expired = false;
     uint64_t most = 0;
+    uint64_t together = 0;
     uint64_t best_free = 0;
     const ModelPool* best = nullptr;
     uint64_t want = item.mode() == v1::ALL ? 9999 : item.count();
@@ -274,6 +275,7 @@ class Model {
       const uint64_t used = pool.uncounted ? 0 : Used(pool.feature, pool.version);
       const uint64_t free = licenses - std::min(licenses, used);
       most = std::max(most, licenses);
+      if (licenses >= want) together += free;
       if (best_free < want && free > best_free) {
         best_free = free;
         best = &pool;
@@ -283,7 +285,9 @@ class Model {
     if (item.mode() == v1::EXACT ? held + want > 9999 : held == 9999) return "denied -87";
     if (most == 0) return version_low ? "denied -25" : expired ? "denied -10" : "denied ?";
     if (item.mode() == v1::EXACT && want > most) return "denied -26";
-    if (item.mode() == v1::EXACT ? best_free < want : best_free == 0) return "denied -4";
+    if (item.mode() == v1::EXACT ? best_free < want : best_free == 0) {
+      return item.mode() == v1::EXACT && together >= want ? "denied -93" : "denied -4";
+    }
     const uint64_t count = std::min(want, best_free);
     outs.push_back({session, best->feature, best->version, count, next_handle_++});
     return best->feature + "/" + best->version + "/" + std::to_string(count);

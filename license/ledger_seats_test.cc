@@ -538,7 +538,6 @@ constexpr char kSuite[] =
 
 TEST_F(SeatsTest, AComponentTakesASuiteLicenseForItsUser) {
   Serve(kSuite);
-  if (ledger_.catalog().PoolsOf("f").empty()) GTEST_SKIP() << "PACKAGE is not read yet";
   const uint64_t f = HandleOf(Ask("a", "f"));
   const uint64_t g = HandleOf(Ask("a", "g"));
   EXPECT_EQ(Used("s"), 1u) << "one suite for one user";
@@ -559,11 +558,22 @@ TEST_F(SeatsTest, SuiteReservedKeepsTheOtherComponents) {
   Serve(
       "PACKAGE s acme 1.0 COMPONENTS=\"f g\" OPTIONS=SUITE_RESERVED\n"
       "INCREMENT s acme 1.0 permanent 2 SUITE_DUP_GROUP=U\n");
-  if (ledger_.catalog().PoolsOf("f").empty()) GTEST_SKIP() << "PACKAGE is not read yet";
   Ask("a", "f");
   Ask("b", "g");
   EXPECT_EQ(Ask("b", "g").denied().code(), -101) << "ann has a suite, so one g is hers";
   EXPECT_TRUE(Ask("a2", "g").has_granted());
+}
+
+TEST_F(SeatsTest, ComponentsOfASuiteThatReservesAreNotReservedAtRunTime) {
+  Serve(
+      "PACKAGE s acme 1.0 COMPONENTS=\"f g\" OPTIONS=SUITE_RESERVED\n"
+      "INCREMENT s acme 1.0 permanent 2 SUITE_DUP_GROUP=U\n");
+  EXPECT_THAT(Apply(testing::ReserveOf("g", 1, "USER", "ann")).refused().reason(),
+              HasSubstr("reserve s instead"));
+  EXPECT_TRUE(Apply(testing::ReserveOf("s", 1, "USER", "ann")).has_reserved());
+  EXPECT_TRUE(Ask("b", "g").has_granted());
+  EXPECT_EQ(Ask("c", "f").denied().code(), -101);
+  EXPECT_TRUE(Ask("a", "f").has_granted());
 }
 
 // --- All or none, and why not ---

@@ -25,7 +25,16 @@ constexpr absl::string_view kLicenses =
     "INCREMENT v acme 2.0 31-dec-2030 3 ISSUER=us SN=7 VENDOR_STRING=gold user_info=u\n"
     "INCREMENT v acme 1.0 permanent 4\n"
     "INCREMENT n acme 1.0 permanent 5 USER_BASED=1\n"
-    "INCREMENT a:b acme 1.0 permanent 5\n";
+    "INCREMENT a:b acme 1.0 permanent 5\n"
+    // A package of ten x and twenty y; a suite of which four are; one that reserves by itself.
+    "PACKAGE pack acme 1.0 COMPONENTS=\"x:3.0 y:1.5:2\"\n"
+    "INCREMENT pack acme 1.0 permanent 10\n"
+    "PACKAGE suite acme 1.0 COMPONENTS=\"s1 s2\" OPTIONS=SUITE\n"
+    "INCREMENT suite acme 1.0 permanent 4\n"
+    "PACKAGE keeper acme 1.0 COMPONENTS=\"k1 k2\" OPTIONS=SUITE_RESERVED\n"
+    "INCREMENT keeper acme 1.0 permanent 2 SUITE_DUP_GROUP=U\n"
+    "PACKAGE crew acme 1.0 COMPONENTS=\"c1 c2\"\n"
+    "INCREMENT crew acme 1.0 permanent 5 USER_BASED=1\n";
 
 class OptionsConformance : public ::testing::Test {
  protected:
@@ -190,6 +199,44 @@ TEST_F(OptionsConformance, EveryLineDoesWhatItSays) {
       {"USER_BASED with too many names",
        "INCLUDE n:VERSION=1.0 USER ann\nINCLUDE n:VERSION=1.0 USER bob",
        {{"ann n 1", -84}}},
+      // A package's name stands for all its components, a suite's also for the suite.
+      {"EXCLUDE package",
+       "EXCLUDE pack USER ann",
+       {{"ann x 1", -38}, {"ann y 1", -38}, {"bob x 1", 0}}},
+      {"EXCLUDE suite",
+       "EXCLUDE suite USER ann",
+       {{"ann s1 1", -38}, {"ann s2 1", -38}, {"ann suite 1", -38}, {"bob s1 1", 0}}},
+      {"INCLUDE package",
+       "INCLUDE pack USER ann",
+       {{"ann x 1", 0}, {"bob x 1", -39}, {"bob y 1", -39}, {"bob f 1", 0}}},
+      {"EXCLUDE of one component", "EXCLUDE x USER ann", {{"ann x 1", -38}, {"ann y 1", 0}}},
+      {"MAX package: each component by itself",
+       "MAX 2 pack USER ann",
+       {{"ann x 2", 0}, {"ann y 2", 0}, {"ann x 1", -87}, {"ann y 1", -87}, {"bob x 8", 0}}},
+      {"MAX suite",
+       "MAX 1 suite USER ann",
+       {{"ann@p s1 1", 0}, {"ann@p s1 1", -87}, {"ann@p s2 1", 0}, {"ann@q s2 1", -87}}},
+      {"RESERVE package: of each component",
+       "RESERVE 9 pack USER ann",
+       {{"bob x 2", -101}, {"bob x 1", 0}, {"bob y 12", -101}, {"bob y 11", 0}, {"ann x 9", 0}}},
+      {"RESERVE suite",
+       "RESERVE 3 suite USER ann",
+       {{"bob s1 1", 0}, {"cec s1 1", -101}, {"cec s2 1", -101}, {"ann s1 1", 0}}},
+      {"RESERVE on a suite that reserves by itself is of the suite",
+       "RESERVE 1 keeper USER ann",
+       {{"bob k1 1", 0}, {"cec k2 1", -101}, {"ann k2 1", 0}, {"bob k2 1", 0}}},
+      {"RESERVE on its component has no effect",
+       "RESERVE 2 k1 USER ann",
+       {{"bob k1 1", 0}, {"cec k1 1", 0}}},
+      {"package:VERSION is that of the enabling line",
+       "EXCLUDE pack:VERSION=1.0 USER ann\nEXCLUDE pack:VERSION=3.0 USER bob",
+       {{"ann x 1", -38}, {"bob x 1", 0}}},
+      {"component:VERSION is the component's",
+       "EXCLUDE x:VERSION=3.0 USER ann\nEXCLUDE x:VERSION=1.0 USER bob",
+       {{"ann x 1", -38}, {"bob x 1", 0}}},
+      {"USER_BASED package with names",
+       "INCLUDE crew:VERSION=1.0 USER ann",
+       {{"ann c1 1", 0}, {"ann c2 1", 0}, {"bob c1 1", -39}}},
       // What is wrong has no effect, and shuts nobody out.
       {"a group never defined", "INCLUDE f GROUP nix", {{"ann f 1", 0}}},
       {"a wrong line",

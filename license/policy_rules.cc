@@ -45,9 +45,6 @@ bool SameHostIds(absl::string_view value, const std::vector<HostId>& ids) {
 }
 
 bool Selects(const FeatureSpec& spec, const FeatureLine& line) {
-  if (spec.keyword == "VERSION") {
-    return IsVersion(spec.value) && CompareVersions(spec.value, line.version) == 0;
-  }
   if (spec.keyword == "HOSTID") return SameHostIds(spec.value, line.host_ids);
   if (spec.keyword == "EXPDATE") {
     const absl::StatusOr<std::optional<Day>> day = ParseExpiry(spec.value);
@@ -60,11 +57,38 @@ bool Selects(const FeatureSpec& spec, const FeatureLine& line) {
   return value != nullptr && *value == spec.value;
 }
 
+// A component has a version of its own; by its package's name it is selected with the version of
+// the line that enables the package.
+bool HasVersion(const FeatureSpec& spec, const Pool& pool) {
+  if (!IsVersion(spec.value)) return false;
+  if (pool.feature == spec.feature) return CompareVersions(spec.value, pool.version) == 0;
+  return std::any_of(pool.lines.begin(), pool.lines.end(), [&](const Pool::Line& entry) {
+    return CompareVersions(spec.value, entry.line.version) == 0;
+  });
+}
+
 // A pool is selected with any of its lines: its licenses count together.
 bool Selects(const FeatureSpec& spec, const Pool& pool) {
-  return spec.keyword.empty() ||
-         std::any_of(pool.lines.begin(), pool.lines.end(),
+  if (spec.keyword.empty()) return true;
+  if (spec.keyword == "VERSION") return HasVersion(spec, pool);
+  return std::any_of(pool.lines.begin(), pool.lines.end(),
                      [&](const Pool::Line& entry) { return Selects(spec, entry.line); });
+}
+
+// The pools of each feature, in grant order: of a package, each component counts by itself.
+std::vector<Pools> ByFeature(const Pools& pools) {
+  std::vector<Pools> out;
+  std::map<absl::string_view, size_t> places;
+  for (const Pool* pool : pools) {
+    const auto [place, added] = places.emplace(pool->feature, out.size());
+    if (added) out.emplace_back();
+    out[place->second].push_back(pool);
+  }
+  return out;
+}
+
+bool ReservedBySuite(const Pool& pool) {
+  return pool.suite && pool.suite->reserved;
 }
 
 uint64_t CountOf(const Pool& pool) {
@@ -91,9 +115,15 @@ class Maker {
  public:
   explicit Maker(const std::vector<Pool>& pools) : pools_(pools) {
     for (const Pool& pool : pools) {
-      by_name_[{pool.vendor, pool.feature}].push_back(&pool);
-      vendors_of_.emplace(pool.feature, pool.vendor);
-      folded_.emplace(std::pair(pool.vendor, absl::AsciiStrToLower(pool.feature)), pool.feature);
+      std::set<std::string> names = {pool.feature};
+      for (const Pool::Line& entry : pool.lines) {
+        if (entry.package != nullptr) names.insert(entry.package->name);
+      }
+      for (const std::string& name : names) {
+        by_name_[{pool.vendor, name}].push_back(&pool);
+        vendors_of_.emplace(name, pool.vendor);
+        folded_.emplace(std::pair(pool.vendor, absl::AsciiStrToLower(name)), name);
+      }
     }
   }
 
@@ -115,8 +145,9 @@ class Maker {
   void AddLine(const OptionLine& line);
   void AddSubjectLine(const OptionLine& line, const Pools& pools);
   void AddNumberLine(const OptionLine& line, const Pools& pools);
-  void AddMax(const OptionLine& line, const Pools& pools);
+  void AddMax(const OptionLine& line, const Pools& all_pools);
   void AddReserve(const OptionLine& line, const Pools& pools);
+  void ReserveOf(const OptionLine& line, const Pools& pools, uint32_t subject);
   void AddTimeout(const OptionLine& line, const Pools& pools);
   void CheckNumber(const OptionLine& line, const Pools& pools);
   void CheckBorrow(const OptionLine& line, const Pools& pools);
@@ -134,8 +165,10 @@ class Maker {
   }
 
   const std::vector<Pool>& pools_;
-  std::map<std::pair<std::string, std::string>, Pools> by_name_;  // (vendor, feature)
-  std::map<std::string, std::string> vendors_of_;                 // feature -> the first vendor
+  // (vendor, feature or package); a package's name stands for its components, and for a suite's own
+  // licenses.
+  std::map<std::pair<std::string, std::string>, Pools> by_name_;
+  std::map<std::string, std::string> vendors_of_;  // of the same names -> the first vendor
   std::map<std::pair<std::string, std::string>, std::string> folded_;
   PolicyRules out_;
   uint32_t max_rules_ = 0;
@@ -361,7 +394,7 @@ void Maker::CheckOverruled() {
   }
 }
 
-void Maker::AddMax(const OptionLine& line, const Pools& pools) {
+void Maker::AddMax(const OptionLine& line, const Pools& all_pools) {
   const bool all_users = line.type == SubjectType::kUser && line.name == kAllUsers;
   const bool all_groups = line.type == SubjectType::kGroup && line.name == kAllGroups;
   std::optional<uint32_t> subject;
@@ -369,20 +402,22 @@ void Maker::AddMax(const OptionLine& line, const Pools& pools) {
     subject = SubjectOf(line);
     if (!subject) return;
   }
-  MaxRule rule{++max_rules_, line.number,
-               absl::StrCat("MAX ", line.number, " ", Text(line.spec), " ", Named(line))};
   bool has_effect = true;
-  for (const Pool* pool : pools) {
-    MaxRules& rules = RulesOf(*pool).max[Text(line.spec)];
-    if (all_users || all_groups) {
-      std::optional<MaxRule>& place = all_users ? rules.all_users : rules.all_groups;
-      has_effect = !place.has_value();
-      if (has_effect) place = rule;
-      continue;
+  for (const Pools& pools : ByFeature(all_pools)) {
+    const MaxRule rule{++max_rules_, line.number,
+                       absl::StrCat("MAX ", line.number, " ", Text(line.spec), " ", Named(line))};
+    for (const Pool* pool : pools) {
+      MaxRules& rules = RulesOf(*pool).max[Text(line.spec)];
+      if (all_users || all_groups) {
+        std::optional<MaxRule>& place = all_users ? rules.all_users : rules.all_groups;
+        has_effect = !place.has_value();
+        if (has_effect) place = rule;
+        continue;
+      }
+      const bool caught = (line.type == SubjectType::kUser && rules.all_users) ||
+                          (line.type == SubjectType::kGroup && rules.all_groups);
+      has_effect = rules.named.emplace(*subject, rule).second && !caught;
     }
-    const bool caught = (line.type == SubjectType::kUser && rules.all_users) ||
-                        (line.type == SubjectType::kGroup && rules.all_groups);
-    has_effect = rules.named.emplace(*subject, rule).second && !caught;
   }
   if (has_effect) return;
   Warn(line, absl::StrCat("an earlier MAX line of ", Text(line.spec), " counts for ", Named(line),
@@ -395,30 +430,54 @@ void Maker::AddMax(const OptionLine& line, const Pools& pools) {
 void Maker::AddReserve(const OptionLine& line, const Pools& pools) {
   const std::optional<uint32_t> subject = SubjectOf(line);
   if (!subject) return;
-  ReserveRule rule;
-  uint64_t licenses = 0;
+  Pools counted;
   for (const Pool* pool : pools) {
-    if (pool->uncounted) continue;
-    rule.pools.push_back(pool);
-    licenses += CountOf(*pool);
+    if (!pool->uncounted) counted.push_back(pool);
   }
-  if (rule.pools.empty()) {
+  if (counted.empty()) {
     Warn(line, absl::StrCat(line.spec.feature,
                             " is uncounted, and nothing of it need be set aside: the line has no "
                             "effect"));
     return;
   }
-  uint64_t& reserved = reserved_[Text(line.spec)];
+  // SUITE_RESERVED keeps a component for whoever has another one out; the vendor's documents say
+  // not to reserve beside it. Both at once would keep licenses twice.
+  const Pool& first = *counted.front();
+  counted.erase(std::remove_if(counted.begin(), counted.end(),
+                               [](const Pool* pool) { return ReservedBySuite(*pool); }),
+                counted.end());
+  if (counted.empty()) {
+    const std::string& suite = first.lines[0].package->name;
+    Say(Severity::kError, line.position,
+        absl::StrCat(first.feature, " is a component of ", suite,
+                     " with OPTIONS=SUITE_RESERVED, which reserves by itself, so the line has no "
+                     "effect: reserve ",
+                     suite, " instead"));
+    return;
+  }
+  for (const Pools& of_one : ByFeature(counted)) ReserveOf(line, of_one, *subject);
+}
+
+void Maker::ReserveOf(const OptionLine& line, const Pools& pools, uint32_t subject) {
+  FeatureSpec spec = line.spec;
+  spec.feature = pools.front()->feature;  // a component, where the line has its package's name
+  ReserveRule rule;
+  uint64_t licenses = 0;
+  for (const Pool* pool : pools) {
+    rule.pools.push_back(pool);
+    licenses += CountOf(*pool);
+  }
+  uint64_t& reserved = reserved_[Text(spec)];
   const uint64_t left = licenses - std::min(licenses, reserved);
   reserved += line.number;
   if (line.number > left) {
     Say(Severity::kError, line.position,
-        absl::StrCat("reserves ", line.number, " of ", Text(line.spec), ", of whose ", licenses,
+        absl::StrCat("reserves ", line.number, " of ", Text(spec), ", of whose ", licenses,
                      " licenses ", left, left == 1 ? " is" : " are",
                      " not reserved yet: only so many are; lower it, or another before it"));
   }
   rule.reservation = {static_cast<uint32_t>(out_.reserves.size()), line.number, line.type,
-                      line.name, *subject};
+                      line.name, subject};
   out_.reserves.push_back(std::move(rule));
 }
 
@@ -483,10 +542,11 @@ void Maker::CheckBorrow(const OptionLine& line, const Pools& pools) {
     Warn(line, absl::StrCat("MAX_BORROW_HOURS can only lower what the license says, and ",
                             line.spec.feature, " has BORROW=", own, ": the line has no effect"));
   } else if (line.option == Option::kBorrowLowwater) {
-    uint64_t licenses = 0;
-    for (const Pool* pool : pools) licenses += CountOf(*pool);
-    if (line.number >= licenses) {
-      Warn(line, absl::StrCat("all ", licenses, " licenses of ", line.spec.feature,
+    for (const Pools& of_one : ByFeature(pools)) {
+      uint64_t licenses = 0;
+      for (const Pool* pool : of_one) licenses += CountOf(*pool);
+      if (line.number < licenses) continue;
+      Warn(line, absl::StrCat("all ", licenses, " licenses of ", of_one.front()->feature,
                               " must stay: nothing of it may be borrowed"));
     }
   }

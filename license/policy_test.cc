@@ -416,5 +416,55 @@ TEST(Policy, SettingsAreThereWithoutLicenses) {
   EXPECT_TRUE(F("GROUP ops ann\n").policy().HasGroup("acme", SubjectType::kGroup, "ops"));
 }
 
+TEST(Policy, APackagesNameStandsForItsComponents) {
+  const Catalog catalog = CatalogOf(
+      "PACKAGE p acme 1.0 COMPONENTS=\"a b\"\nINCREMENT p acme 1.0 permanent 5 BORROW=24 "
+      "OVERDRAFT=2\nPACKAGE s acme 1.0 COMPONENTS=\"c d\" OPTIONS=SUITE\n"
+      "INCREMENT s acme 1.0 permanent 5\n",
+      "LINGER p 60\nTIMEOUT p 1000\nMAX_OVERDRAFT p 1\nBORROW_LOWWATER p 3\n"
+      "MAX_BORROW_HOURS p 8\nEXCLUDE_BORROW p USER ann\nLINGER s 30\n");
+  EXPECT_THAT(Texts(catalog.diagnostics()), IsEmpty());
+  const Policy& policy = catalog.policy();
+  for (const char* feature : {"a", "b"}) {
+    const Pool& pool = PoolOf(catalog, feature);
+    EXPECT_EQ(policy.LingerSeconds(pool), 60u);
+    EXPECT_EQ(policy.TimeoutSeconds(pool), 1000u);
+    EXPECT_EQ(policy.OverdraftMax(pool), 1u);
+    EXPECT_EQ(policy.BorrowingOf(pool).lowwater, 3u);
+    EXPECT_EQ(policy.BorrowingOf(pool).hours_max, 8u);
+    EXPECT_EQ(BorrowCodeFor(catalog, feature, "ann@pc1"), -38);
+  }
+  for (const char* feature : {"c", "d", "s"}) {
+    EXPECT_EQ(policy.LingerSeconds(PoolOf(catalog, feature)), 30u) << feature;
+  }
+}
+
+TEST(Policy, ReservingBesideASuiteThatReservesIsAnError) {
+  constexpr absl::string_view kLines =
+      "PACKAGE s acme 1.0 COMPONENTS=\"a b\" OPTIONS=SUITE_RESERVED\n"
+      "INCREMENT s acme 1.0 permanent 5\n";
+  EXPECT_THAT(Texts(CatalogOf(kLines, "RESERVE 1 a USER ann\n").diagnostics()),
+              ElementsAre(HasSubstr("acme.opt:1:1: error: a is a component of s with "
+                                    "OPTIONS=SUITE_RESERVED, which reserves by itself, so the line "
+                                    "has no effect: reserve s instead")));
+  const Catalog catalog = CatalogOf(kLines, "RESERVE 1 s USER ann\n");
+  EXPECT_THAT(Texts(catalog.diagnostics()), IsEmpty());
+  const auto reservations = catalog.policy().ReservationsOn(kToday);
+  EXPECT_EQ(reservations.size(), 1u);
+  EXPECT_TRUE(reservations.contains(PoolOf(catalog, "s").id));
+}
+
+TEST(Policy, EachComponentOfAPackageIsReservedByItself) {
+  const Catalog catalog =
+      CatalogOf("PACKAGE p acme 1.0 COMPONENTS=\"a b:1.0:2\"\nINCREMENT p acme 1.0 permanent 3\n",
+                "RESERVE 2 a USER bob\nRESERVE 3 p USER ann\n");
+  EXPECT_THAT(Texts(catalog.diagnostics()),
+              ElementsAre(HasSubstr("reserves 3 of a, of whose 3 licenses 1 is not reserved yet")));
+  auto reservations = catalog.policy().ReservationsOn(kToday);
+  EXPECT_EQ(reservations[PoolOf(catalog, "a").id].size(), 2u);
+  EXPECT_EQ(reservations[PoolOf(catalog, "a").id][1].count, 1u);
+  EXPECT_EQ(reservations[PoolOf(catalog, "b").id][0].count, 3u);
+}
+
 }  // namespace
 }  // namespace triad::license
