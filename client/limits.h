@@ -55,6 +55,11 @@ inline constexpr int64_t kAvoidMs = 10'000;
 // The same for a failed server's connection: jittered, doubling.
 inline constexpr int64_t kReconnectMsMin = 50;
 inline constexpr int64_t kReconnectMsMax = 1000;
+// The same while a connection and a spare one stand: a third is not urgent, and the hosts that are
+// left have better things to do than to see thousands of applications try the dead one every
+// second.
+inline constexpr int kConnectionsEnough = 2;
+inline constexpr int64_t kSpareReconnectMsMax = 8'000;
 // The same for an entry of the search path that never was a license server of ours, while others
 // are.
 inline constexpr int64_t kStrangerReconnectMsMax = 30'000;
@@ -83,9 +88,10 @@ inline constexpr size_t kHeartbeatsMax = 64;
 inline constexpr int64_t kMarginMsMin = 500;
 
 // gRPC's channels (quorum-notes E.4). A connection that is cut silently is noticed after the sum of
-// the first two; requests go elsewhere long before.
-inline constexpr int kKeepaliveMs = 10'000;
-inline constexpr int kKeepaliveTimeoutMs = 5'000;
+// the first two; requests go elsewhere long before, and so do heartbeats. Not shorter: a machine
+// that is busy for some seconds would lose good connections, and be busier with new ones.
+inline constexpr int kKeepaliveMs = 30'000;
+inline constexpr int kKeepaliveTimeoutMs = 15'000;
 inline constexpr int kChannelBackoffMs = 100;
 inline constexpr int kChannelConnectMs = 1'000;
 // Not the same as kChannelConnectMs: gRPC bug 33593.

@@ -70,7 +70,15 @@ void Links::OnDisconnected(size_t server, absl::string_view reason) {
   link.since_ms = now;
   link.waiting_since_ms.reset();
   link.retry_ms = now + Jittered(*env_.random, link.backoff_ms);
-  link.backoff_ms = std::min(link.backoff_ms * 2, reconnect_ms_max_);
+  const bool enough = connected_count() >= kConnectionsEnough;
+  const int64_t max_ms = enough ? kSpareReconnectMsMax : reconnect_ms_max_;
+  link.backoff_ms = std::min(link.backoff_ms * 2, max_ms);
+  if (enough) return;
+  for (Link& other : links_) {  // those that there was no hurry with
+    other.backoff_ms = std::min(other.backoff_ms, reconnect_ms_max_);
+    if (other.state != State::kIdle || other.retry_ms <= now + reconnect_ms_max_) continue;
+    other.retry_ms = now + Jittered(*env_.random, other.backoff_ms);
+  }
 }
 
 void Links::Tick() {
@@ -127,11 +135,11 @@ bool Links::AllFailed() const {
   });
 }
 
-bool Links::AllSayNoQuorum(int64_t since_ms) const {
+bool Links::AllSayNoQuorum(int64_t since_ms, const std::function<bool(size_t)>& asked) const {
   bool any = false;
   for (size_t i = 0; i < links_.size(); ++i) {
     if (!connected(i)) continue;
-    if (SaidNoQuorumSince(i, since_ms)) {
+    if (SaidNoQuorumSince(i, since_ms) && !asked(i)) {
       any = true;
     } else if (!SilentFor(i, kSilentMs)) {
       return false;

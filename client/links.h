@@ -1,7 +1,8 @@
 // The connections to the servers of one cluster: which are up, which are worth asking.
 //
 // Connects to all at once and keeps reconnecting, jittered, so that a dead first host costs nothing
-// and a spare is ready. It knows nothing of sessions and requests.
+// and a spare is ready; patiently as soon as there is one. It knows nothing of sessions and
+// requests.
 //
 // Pure (transport, clock and randomness are handed in). Not thread-safe.
 #pragma once
@@ -49,8 +50,9 @@ class Links {
   bool SilentFor(size_t server, int64_t ms) const;
   // No connection stands, and every server has failed at least once.
   bool AllFailed() const;
-  // At least one said so since `since_ms`, and every other connected one did too or is silent.
-  bool AllSayNoQuorum(int64_t since_ms) const;
+  // At least one said so since `since_ms`, and every other connected one did too or is silent. What
+  // one said does not count while it was `asked` again since: its next answer may be another.
+  bool AllSayNoQuorum(int64_t since_ms, const std::function<bool(size_t)>& asked) const;
   // The latest reason of a server that has no quorum; "" for none since `since_ms`.
   std::string NoQuorumReason(int64_t since_ms) const;
   bool SaidNoQuorumSince(size_t server, int64_t since_ms) const {

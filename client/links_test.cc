@@ -20,6 +20,7 @@ struct LinksTest : ::testing::Test {
     }
   }
   static bool Any(size_t) { return true; }
+  static bool Nobody(size_t) { return false; }
 
   World world;
   Links links;
@@ -35,6 +36,24 @@ TEST_F(LinksTest, ReconnectsWithPausesThatDoubleUpToASecond) {
     links.Tick();
   }
   EXPECT_THAT(pauses, ElementsAre(50, 100, 200, 400, 800, 1000, 1000));
+}
+
+TEST_F(LinksTest, WithASpareTheThirdIsNotUrgentUntilItBreaksToo) {
+  UpAll();
+  int64_t pause = 0;
+  for (int i = 0; i < 10; ++i) {
+    links.OnDisconnected(0, "refused");
+    pause = links.NextTimer() - world.now;
+    world.now = links.NextTimer();
+    links.Tick();
+  }
+  EXPECT_EQ(pause, kSpareReconnectMsMax);
+  links.OnDisconnected(0, "refused");
+  links.OnDisconnected(1, "reset");
+  world.now += kReconnectMsMax;
+  const int connects = world.connects;
+  links.Tick();
+  EXPECT_EQ(world.connects - connects, 2);
 }
 
 TEST_F(LinksTest, AConnectionThatStoodBeginsWithShortPausesAgain) {
@@ -79,14 +98,16 @@ TEST_F(LinksTest, NoQuorumNeedsAllThatCanBeReached) {
   UpAll();
   const int64_t since = world.now;
   links.OnNoQuorum(0, "waiting for b");
-  EXPECT_FALSE(links.AllSayNoQuorum(since));
+  EXPECT_FALSE(links.AllSayNoQuorum(since, Nobody));
   links.OnDisconnected(1, "refused");
   links.OnNoQuorum(2, "waiting for b");
-  EXPECT_TRUE(links.AllSayNoQuorum(since));
+  EXPECT_TRUE(links.AllSayNoQuorum(since, Nobody));
   EXPECT_EQ(links.NoQuorumReason(since), "waiting for b");
-  EXPECT_FALSE(links.AllSayNoQuorum(since + 1));
+  EXPECT_FALSE(links.AllSayNoQuorum(since + 1, Nobody));
+  // What one said before it was asked again is old.
+  EXPECT_FALSE(links.AllSayNoQuorum(since, [](size_t server) { return server == 2; }));
   links.OnServes(2);
-  EXPECT_FALSE(links.AllSayNoQuorum(since));
+  EXPECT_FALSE(links.AllSayNoQuorum(since, Nobody));
 }
 
 TEST_F(LinksTest, SaysOfEachServerHowItIs) {

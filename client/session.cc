@@ -260,7 +260,8 @@ void Session::CheckStart() {
   status.certain = true;
   if (!token_.empty()) {
     // success
-  } else if (now >= start_ms_ + patience_.no_quorum_ms && links_.AllSayNoQuorum(start_ms_)) {
+  } else if (now >= start_ms_ + patience_.no_quorum_ms &&
+             links_.AllSayNoQuorum(start_ms_, [this](size_t i) { return AttemptIsOut(i); })) {
     status.kind = ErrorKind::kNoQuorum;
     status.message = links_.NoQuorumReason(start_ms_);
   } else if (now >= start_ms_ + patience_.unreachable_ms && links_.AllFailed()) {
@@ -280,6 +281,13 @@ void Session::CheckStart() {
   if (!status.ok() && patience_.others) links_.SetReconnectMax(kStrangerReconnectMsMax);
   later_.push_back([done = std::move(start_done_), status] { done(status); });
   start_done_ = nullptr;
+}
+
+// To a server that has not been silent for so long that no answer need be waited for.
+bool Session::AttemptIsOut(size_t server) const {
+  return std::any_of(attempts_.begin(), attempts_.end(), [&](const auto& entry) {
+    return entry.second.server == server && Now() - entry.second.sent_ms < kSilentMs;
+  });
 }
 
 bool Session::MayAttempt(size_t server) const {

@@ -217,6 +217,7 @@ class Session final : public Driven {
   void MaybeAttach();
   void SendAttempt(size_t server);
   bool MayAttempt(size_t server) const;
+  bool AttemptIsOut(size_t server) const;
   void Reattach(absl::string_view why, bool now);
   void OnOpened(size_t server, const Attempt& attempt, const v1::Opened& opened);
   void OnAttemptFailed(const Attempt& attempt, const v1::Failure& failure);

@@ -421,8 +421,12 @@ void Session::CheckCallTime(Call& call) {
     SendCancelWait(call.ticket);
     return Dequeue(call, -4, "no license came free in time");
   }
+  auto is_out = [&](size_t server) {
+    auto out = call.out.find(server);
+    return out != call.out.end() && now - out->second.second < kSilentMs;
+  };
   const bool no_quorum =
-      now >= call.started_ms + kNoQuorumMs && links_.AllSayNoQuorum(call.started_ms);
+      now >= call.started_ms + kNoQuorumMs && links_.AllSayNoQuorum(call.started_ms, is_out);
   const bool nobody = call.hurry && !attached_.has_value() && links_.AllFailed();
   if (now >= call.deadline_ms || no_quorum || nobody) return Fail(call, NoAnswer(call));
   int64_t look_ms = call.deadline_ms;

@@ -189,6 +189,21 @@ TEST(SessionCalls, AQuorumThatComesBackInTimeServes) {
   EXPECT_TRUE(call->status.has_value() && call->status->ok());
 }
 
+TEST(SessionCalls, ANodeThatWasAskedAgainIsWaitedFor) {
+  World world;
+  world.Attach();
+  world.cluster.modes = std::vector<Mode>(3, Mode::kNoQuorum);
+  auto call = world.Checkout();
+  world.Pass(1200);
+  // The election is over at last; the first answer takes a little.
+  world.cluster.modes = std::vector<Mode>(3, Mode::kSilent);
+  world.Pass(800);
+  EXPECT_FALSE(call->status.has_value()) << call->status->ToString();
+  world.cluster.modes = std::vector<Mode>(3, Mode::kServes);
+  world.Pass(2900);
+  EXPECT_TRUE(call->status.has_value() && call->status->ok());
+}
+
 TEST(SessionCalls, AfterTheTimeoutItMayHaveHappenedAndALateGrantIsGivenBack) {
   World world;
   world.Attach();

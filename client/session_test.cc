@@ -172,6 +172,19 @@ TEST(Session, NoQuorumAtStartIsSaidWithinTwoSeconds) {
   EXPECT_THAT(world.started->message, HasSubstr("waiting for node 2 or 3"));
 }
 
+TEST(Session, ANodeThatWasAskedAgainAtStartIsWaitedFor) {
+  World world;
+  world.cluster.modes = std::vector<Mode>(3, Mode::kNoQuorum);
+  world.session->Start({}, [&](const Status& status) { world.started = status; });
+  world.Pass(1200);
+  world.cluster.modes = std::vector<Mode>(3, Mode::kSilent);
+  world.Pass(800);
+  EXPECT_FALSE(world.started.has_value()) << world.started->ToString();
+  const auto [server, asked] = world.log.back();
+  world.Answer(server, *world.cluster.Handle(server, asked));
+  EXPECT_TRUE(world.started.has_value() && world.started->ok());
+}
+
 TEST(Session, AServerThatNeverAnswersIsSaidAfterTheTimeout) {
   World world(1);
   world.cluster.modes[0] = Mode::kSilent;

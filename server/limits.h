@@ -52,6 +52,11 @@ inline constexpr size_t kHungUpConnectionsMax = 20'000;
 // A request waits this long for a leader before it is refused: longer than any election, and with
 // the way back still under the two seconds in which a user must hear that there is no quorum.
 inline constexpr int64_t kNoQuorumHoldMs = 1'200;
+// The same while a majority is there and heard, and only has not elected anybody yet, on a machine
+// that is busy: below what a client waits for any answer (5 s).
+inline constexpr int64_t kElectionHoldMs = 3'000;
+// Heard: nodes without a leader ask one another for their votes in every election timeout.
+inline constexpr int64_t kHeardMs = 1'000;
 // A request that was sent on its way but has no outcome: the client retries elsewhere long before.
 inline constexpr int64_t kRequestTimeoutMs = 4'500;
 // A relayed batch without an answer is sent again, perhaps to another leader; Apply does it once.

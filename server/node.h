@@ -264,6 +264,7 @@ class Node : private Proposals::Sink {
 
   // --- node_status.cc
   void WarnAboutOwnFiles();
+  bool MajorityIsHeard() const;
   std::optional<std::string> NoQuorumReason() const;
   std::string Missing() const;
   std::string NotReady() const;
@@ -328,6 +329,7 @@ class Node : private Proposals::Sink {
   quorum::Members seen_members_;  // as of the last WatchMembers
   std::map<LinkId, Peer> incoming_;
   std::map<quorum::Slot, Dialled> outgoing_;  // up
+  std::map<quorum::Slot, int64_t> heard_ms_;  // each other node, last
   int64_t hello_ms_ = 0;
 
   // As seen at the last WatchLead.

@@ -121,6 +121,7 @@ void Node::OnRelay(Slot from, v1::Relay relay) {
 
 void Node::OnPeerMessage(Slot from, v1::PeerMessage message) {
   if (!core_ || fatal()) return;
+  heard_ms_[from] = env_.clock->NowMs();
   switch (message.body_case()) {
     case v1::PeerMessage::kQuorum: {
       auto decoded = Decode(from, config_.self, std::move(*message.mutable_quorum()));

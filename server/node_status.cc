@@ -43,11 +43,24 @@ std::string Node::NotReady() const {
   return absl::StrCat("the cluster is not formed yet: ", Missing());
 }
 
+// Enough nodes for a leader have spoken of late, this one among them.
+bool Node::MajorityIsHeard() const {
+  const int64_t now = env_.clock->NowMs();
+  size_t heard = 0;
+  for (const Server& server : config_.servers) {
+    const auto it = heard_ms_.find(server.slot);
+    const bool other =
+        it != heard_ms_.end() && IsReachable(server.slot) && now - it->second <= kHeardMs;
+    if (server.slot == config_.self || other) ++heard;
+  }
+  return 2 * heard > config_.servers.size();
+}
+
 std::optional<std::string> Node::NoQuorumReason() const {
   if (!core_) return absl::StrCat("no quorum: ", NotReady());
-  if (!leaderless_since_ms_ || env_.clock->NowMs() - *leaderless_since_ms_ < kNoQuorumHoldMs) {
-    return std::nullopt;
-  }
+  if (!leaderless_since_ms_) return std::nullopt;
+  const int64_t hold_ms = MajorityIsHeard() ? kElectionHoldMs : kNoQuorumHoldMs;
+  if (env_.clock->NowMs() - *leaderless_since_ms_ < hold_ms) return std::nullopt;
   return absl::StrCat("no quorum: ", Missing());
 }
 

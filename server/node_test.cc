@@ -282,6 +282,18 @@ TEST_F(NodeTest, ALeaderWhoseDiskHangsGivesUpTheLead) {
   EXPECT_TRUE(world_.Until([&] { return world_.Leader() != 0 && world_.Leader() != leader_; }));
 }
 
+TEST_F(NodeTest, ALongElectionAmongNodesThatAreThereIsWaitedFor) {
+  world_.Open(follower_, 5, "app");
+  world_.Kill(leader_);
+  // One asks for votes and the other's never come back: a majority is there, and elects nobody.
+  world_.CutOneWay(follower_, other_);
+  const uint64_t id = world_.Checkout(follower_, 5, "app", 1);
+  world_.Advance(kElectionHoldMs - 500);
+  EXPECT_EQ(world_.Answer(follower_, 5, id), nullptr);
+  world_.HealAll();
+  EXPECT_TRUE(world_.Until([&] { return Granted(follower_, 5, id); }));
+}
+
 TEST_F(NodeTest, AReadOnAFollowerIsAsNewAsTheMomentItWasAsked) {
   world_.Open(leader_, 5, "app");
   const uint64_t id = world_.Checkout(leader_, 5, "app", 1);
