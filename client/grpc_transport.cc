@@ -2,15 +2,23 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <thread>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
 #include "client/limits.h"
 #include "grpc/support/time.h"
+#include "grpcpp/alarm.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
+#include "grpcpp/completion_queue.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/support/channel_arguments.h"
@@ -41,9 +49,10 @@ grpc::ChannelArguments MakeArguments() {
   return arguments;
 }
 
-// gRPC's words, short enough for one line.
-std::string Reason(const grpc::Status& status) {
-  const absl::string_view text(status.error_message().data(), status.error_message().size());
+}  // namespace
+
+std::string EndReason(const grpc::Status& status) {
+  const std::string text = status.error_message();  // by value: nothing may point into it
   if (status.ok()) return "closed by the server";
   for (absl::string_view known :
        {"Connection refused", "Connection reset by peer", "No route to host",
@@ -52,12 +61,11 @@ std::string Reason(const grpc::Status& status) {
     if (absl::StrContains(text, known)) return std::string(known);
   }
   if (text.empty()) return absl::StrCat("gRPC status ", static_cast<int>(status.error_code()));
-  return std::string(text.substr(0, 200));
+  return text.substr(0, 200);
 }
 
-}  // namespace
-
 struct GrpcTransport::Stream {
+  GrpcTransport* transport = nullptr;
   size_t server = 0;
   grpc::ClientContext context;
   std::unique_ptr<grpc::ClientAsyncReaderWriter<v1::ClientBatch, v1::ServerBatch>> rpc;
@@ -75,8 +83,185 @@ struct GrpcTransport::Stream {
   Tag finish_tag{this, Event::kFinished};
 };
 
+// The thread that all transports of a process share, and the completion queue that it waits at:
+// thousands of clients in one process would otherwise be as many threads, each waking up several
+// times a second and passing gRPC's poller on. It lives as long as a transport does.
+class GrpcLoop {
+ public:
+  static std::shared_ptr<GrpcLoop> OfThisProcess();
+  GrpcLoop() {
+    thread_ = std::thread([this] { Run(); });
+  }
+  ~GrpcLoop();
+
+  grpc::CompletionQueue* queue() { return &queue_; }
+  void Add(GrpcTransport* transport);
+  // FALSE: it was not added, or has ended.
+  bool Post(GrpcTransport* transport, std::function<void()> task);
+  // Blocks until it has ended.
+  void Remove(GrpcTransport* transport);
+
+ private:
+  void Run();
+  void Wake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RunTasks();
+  void RunTimers();
+  void Settle();
+  int64_t WaitMs() const;
+  void OnTag(void* tag, bool ok);
+
+  // Of the thread alone.
+  std::set<std::pair<int64_t, GrpcTransport*>> timers_;
+  std::set<GrpcTransport*> touched_;  // something happened to them in this turn
+
+  grpc::CompletionQueue queue_;
+  std::thread thread_;
+  absl::Mutex mutex_;
+  std::vector<std::pair<GrpcTransport*, std::function<void()>>> tasks_ ABSL_GUARDED_BY(mutex_);
+  std::map<GrpcTransport*, size_t> live_ ABSL_GUARDED_BY(mutex_);  // with the tasks that wait
+  std::unique_ptr<grpc::Alarm> wake_ ABSL_GUARDED_BY(mutex_);
+  bool wake_pending_ ABSL_GUARDED_BY(mutex_) = false;
+  bool quit_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+std::shared_ptr<GrpcLoop> GrpcLoop::OfThisProcess() {
+  static absl::Mutex* const mutex = new absl::Mutex;
+  static std::weak_ptr<GrpcLoop>* const known = new std::weak_ptr<GrpcLoop>;
+  absl::MutexLock lock(mutex);
+  std::shared_ptr<GrpcLoop> loop = known->lock();
+  if (loop == nullptr) {
+    loop = std::make_shared<GrpcLoop>();
+    *known = loop;
+  }
+  return loop;
+}
+
+GrpcLoop::~GrpcLoop() {
+  {
+    absl::MutexLock lock(&mutex_);
+    quit_ = true;
+    Wake();
+  }
+  thread_.join();
+  queue_.Shutdown();
+  void* tag = nullptr;
+  bool ok = false;
+  while (queue_.Next(&tag, &ok)) {
+  }
+}
+
+void GrpcLoop::Add(GrpcTransport* transport) {
+  absl::MutexLock lock(&mutex_);
+  live_[transport] = 0;
+}
+
+bool GrpcLoop::Post(GrpcTransport* transport, std::function<void()> task) {
+  absl::MutexLock lock(&mutex_);
+  const auto it = live_.find(transport);
+  if (it == live_.end()) return false;
+  ++it->second;
+  tasks_.emplace_back(transport, std::move(task));
+  Wake();
+  return true;
+}
+
+void GrpcLoop::Remove(GrpcTransport* transport) {
+  if (!Post(transport, [transport] { transport->BeginToEnd(); })) return;
+  absl::MutexLock lock(&mutex_);
+  const auto gone = [this, transport]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return live_.count(transport) == 0;
+  };
+  mutex_.Await(absl::Condition(&gone));
+}
+
+void GrpcLoop::Wake() {
+  if (wake_pending_) return;
+  wake_pending_ = true;
+  wake_ = std::make_unique<grpc::Alarm>();
+  wake_->Set(&queue_, gpr_time_0(GPR_CLOCK_MONOTONIC), &wake_tag);
+}
+
+void GrpcLoop::RunTasks() {
+  std::vector<std::pair<GrpcTransport*, std::function<void()>>> tasks;
+  {
+    absl::MutexLock lock(&mutex_);
+    tasks.swap(tasks_);
+    for (const auto& [transport, task] : tasks) --live_[transport];
+  }
+  for (auto& [transport, task] : tasks) {
+    task();
+    touched_.insert(transport);
+  }
+}
+
+void GrpcLoop::RunTimers() {
+  while (!timers_.empty()) {
+    const auto [due_ms, transport] = *timers_.begin();
+    if (due_ms > transport->clock_->NowMs()) return;
+    timers_.erase(timers_.begin());
+    transport->due_ms_ = INT64_MAX;
+    if (transport->ending_) continue;
+    transport->driven_->OnTimer();
+    touched_.insert(transport);
+  }
+}
+
+// What follows from this turn for those to whom something happened in it.
+void GrpcLoop::Settle() {
+  for (GrpcTransport* transport : std::exchange(touched_, {})) {
+    transport->Flush();
+    const int64_t due_ms = transport->ending_ ? INT64_MAX : transport->driven_->NextTimer();
+    if (due_ms != transport->due_ms_) {
+      timers_.erase({transport->due_ms_, transport});
+      if (due_ms != INT64_MAX) timers_.insert({due_ms, transport});
+      transport->due_ms_ = due_ms;
+    }
+    if (!transport->ending_ || !transport->streams_.empty()) continue;
+    absl::MutexLock lock(&mutex_);
+    const auto it = live_.find(transport);
+    // From here on its owner may destroy it.
+    if (it != live_.end() && it->second == 0) live_.erase(it);
+  }
+}
+
+// Capped, because the wait does not go on during suspend, and the time of licenses does.
+int64_t GrpcLoop::WaitMs() const {
+  if (timers_.empty()) return kWakeMsMax;
+  const auto& [due_ms, transport] = *timers_.begin();
+  return std::clamp<int64_t>(due_ms - transport->clock_->NowMs(), 1, kWakeMsMax);
+}
+
+void GrpcLoop::OnTag(void* tag, bool ok) {
+  if (tag == &wake_tag) {
+    absl::MutexLock lock(&mutex_);
+    wake_pending_ = false;
+    return;
+  }
+  const auto& event = *static_cast<GrpcTransport::Tag*>(tag);
+  GrpcTransport* const transport = event.stream->transport;
+  transport->OnEvent(event, ok);
+  touched_.insert(transport);
+}
+
+void GrpcLoop::Run() {
+  while (true) {
+    RunTasks();
+    RunTimers();
+    Settle();
+    {
+      absl::MutexLock lock(&mutex_);
+      if (quit_) return;
+    }
+    const gpr_timespec deadline =
+        gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(WaitMs(), GPR_TIMESPAN));
+    void* tag = nullptr;
+    bool ok = false;
+    if (queue_.AsyncNext(&tag, &ok, deadline) == grpc::CompletionQueue::GOT_EVENT) OnTag(tag, ok);
+  }
+}
+
 GrpcTransport::GrpcTransport(const std::vector<Address>& servers, Clock* clock)
-    : clock_(clock), current_(servers.size(), nullptr) {
+    : clock_(clock), current_(servers.size(), nullptr), loop_(GrpcLoop::OfThisProcess()) {
   for (const Address& address : servers) {
     stubs_.push_back(v1::LicenseService::NewStub(grpc::CreateCustomChannel(
         DialTarget(address), grpc::InsecureChannelCredentials(), MakeArguments())));
@@ -85,95 +270,35 @@ GrpcTransport::GrpcTransport(const std::vector<Address>& servers, Clock* clock)
 
 GrpcTransport::~GrpcTransport() {
   Stop();
-  if (driven_ != nullptr) return;  // Run has shut the queue down
-  queue_.Shutdown();
-  void* tag = nullptr;
-  bool ok = false;
-  while (queue_.Next(&tag, &ok)) {
-  }
 }
 
 void GrpcTransport::Start(Driven* driven) {
   driven_ = driven;
-  thread_ = std::thread([this] { Run(); });
+  loop_->Add(this);
 }
 
 bool GrpcTransport::Post(std::function<void()> task) {
-  absl::MutexLock lock(&mutex_);
-  if (stopped_) return false;
-  tasks_.push_back(std::move(task));
-  if (!wake_pending_) {
-    wake_pending_ = true;
-    wake_ = std::make_unique<grpc::Alarm>();
-    wake_->Set(&queue_, gpr_time_0(GPR_CLOCK_MONOTONIC), &wake_tag);
-  }
-  return true;
+  return loop_->Post(this, std::move(task));
 }
 
 void GrpcTransport::Stop() {
-  if (!thread_.joinable()) return;
-  Post([this] {
-    absl::MutexLock lock(&mutex_);
-    stopping_ = true;
-  });
-  thread_.join();
+  loop_->Remove(this);
 }
 
-void GrpcTransport::RunTasks() {
-  std::vector<std::function<void()>> tasks;
-  {
-    absl::MutexLock lock(&mutex_);
-    tasks.swap(tasks_);
-  }
-  for (auto& task : tasks) task();
-}
-
-void GrpcTransport::Run() {
-  while (true) {
-    RunTasks();
-    if (!ending_ && driven_->NextTimer() <= clock_->NowMs()) driven_->OnTimer();
-    Flush();
-    {
-      absl::MutexLock lock(&mutex_);
-      if (stopping_ && !ending_) {
-        ending_ = true;
-        for (Stream* stream : streams_) stream->context.TryCancel();
-        std::fill(current_.begin(), current_.end(), nullptr);
-      }
-      if (stopping_ && streams_.empty() && tasks_.empty()) {
-        stopped_ = true;
-        break;
-      }
-    }
-    // Capped, because the wait does not go on during suspend, and the time of licenses does.
-    const int64_t now = clock_->NowMs();
-    const int64_t wait_ms = std::clamp<int64_t>(driven_->NextTimer() - now, 1, kWakeMsMax);
-    const gpr_timespec deadline =
-        gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(wait_ms, GPR_TIMESPAN));
-    void* tag = nullptr;
-    bool ok = false;
-    if (queue_.AsyncNext(&tag, &ok, deadline) != grpc::CompletionQueue::GOT_EVENT) continue;
-    if (tag == &wake_tag) {
-      absl::MutexLock lock(&mutex_);
-      wake_pending_ = false;
-    } else {
-      OnEvent(*static_cast<Tag*>(tag), ok);
-    }
-  }
-  queue_.Shutdown();
-  void* tag = nullptr;
-  bool ok = false;
-  while (queue_.Next(&tag, &ok)) {
-  }
+void GrpcTransport::BeginToEnd() {
+  ending_ = true;
+  for (Stream* stream : streams_) stream->context.TryCancel();
+  std::fill(current_.begin(), current_.end(), nullptr);
 }
 
 void GrpcTransport::Connect(size_t server) {
   if (ending_) return;
   auto* stream = new Stream;
+  stream->transport = this;
   stream->server = server;
   streams_.insert(stream);
   current_[server] = stream;
-  stream->rpc = stubs_[server]->PrepareAsyncConnect(&stream->context, &queue_);
+  stream->rpc = stubs_[server]->PrepareAsyncConnect(&stream->context, loop_->queue());
   ++stream->operations;
   stream->rpc->StartCall(&stream->start_tag);
 }
@@ -251,7 +376,7 @@ void GrpcTransport::StartFinish(Stream* stream) {
 void GrpcTransport::OnFinished(Stream* stream) {
   if (!IsCurrent(stream)) return;
   current_[stream->server] = nullptr;
-  driven_->OnDisconnected(stream->server, Reason(stream->status));
+  driven_->OnDisconnected(stream->server, EndReason(stream->status));
 }
 
 void GrpcTransport::DeleteIfIdle(Stream* stream) {

@@ -1,9 +1,9 @@
-// The library's I/O: one thread, one completion queue, one channel and stream per SERVER line. It
-// decides nothing; it drives a Session and does what that says.
+// The library's I/O: one channel and stream per SERVER line. It decides nothing; it drives a
+// Session and does what that says.
 //
-// Everything of the Session runs on this thread; other threads Post. A connect never blocks, a
-// broken stream is reported at once. Thread-safe: Post and Stop; Transport's functions are for the
-// Session.
+// Everything of the Session runs on one thread, which all transports of the process share; other
+// threads Post. A connect never blocks, a broken stream is reported at once. Thread-safe: Post and
+// Stop; Transport's functions are for the Session.
 #pragma once
 
 #include <cstdint>
@@ -11,29 +11,30 @@
 #include <memory>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "client/environment.h"
 #include "client/search_path.h"
-#include "grpcpp/alarm.h"
-#include "grpcpp/completion_queue.h"
+#include "grpcpp/support/status.h"
 #include "triad/v1/license.grpc.pb.h"
 
 namespace triad::client {
+
+// Why a stream ended, in gRPC's words, short enough for one line.
+std::string EndReason(const grpc::Status& status);
+
+class GrpcLoop;
 
 class GrpcTransport final : public Transport {
  public:
   GrpcTransport(const std::vector<Address>& servers, Clock* clock);
   ~GrpcTransport() override;  // as Stop()
 
-  // Starts the thread. `driven` must live until Stop has returned.
+  // Begins to drive `driven`, which must live until Stop has returned.
   void Start(Driven* driven);
   // Runs `task` on the thread. FALSE: stopped, it will not run.
   bool Post(std::function<void()> task);
-  // Runs what was posted, cancels all streams, ends the thread. Not from the thread itself.
+  // Runs what was posted, cancels all streams; nothing happens afterwards. Not from the thread.
   void Stop();
 
   void Connect(size_t server) override;
@@ -41,6 +42,7 @@ class GrpcTransport final : public Transport {
   void Disconnect(size_t server) override;
 
  private:
+  friend class GrpcLoop;
   struct Stream;
   enum class Event { kStarted, kRead, kWritten, kFinished };
   struct Tag {
@@ -48,8 +50,8 @@ class GrpcTransport final : public Transport {
     Event event;
   };
 
-  void Run();
-  void RunTasks();
+  // On the loop's thread.
+  void BeginToEnd();
   void OnEvent(const Tag& tag, bool ok);
   void OnRead(Stream* stream);
   void OnFinished(Stream* stream);
@@ -62,19 +64,12 @@ class GrpcTransport final : public Transport {
 
   Clock* const clock_;
   Driven* driven_ = nullptr;
-  grpc::CompletionQueue queue_;
   std::vector<std::unique_ptr<v1::LicenseService::Stub>> stubs_;
   std::vector<Stream*> current_;  // by server
   std::set<Stream*> streams_;     // all that gRPC still knows; owned
   bool ending_ = false;           // no new streams
-  std::thread thread_;
-
-  absl::Mutex mutex_;
-  std::vector<std::function<void()>> tasks_ ABSL_GUARDED_BY(mutex_);
-  std::unique_ptr<grpc::Alarm> wake_ ABSL_GUARDED_BY(mutex_);
-  bool wake_pending_ ABSL_GUARDED_BY(mutex_) = false;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  int64_t due_ms_ = INT64_MAX;    // as the loop has it
+  std::shared_ptr<GrpcLoop> loop_;
 };
 
 }  // namespace triad::client

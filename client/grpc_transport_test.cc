@@ -87,6 +87,15 @@ TEST(GrpcTransport, ARefusedConnectionIsToldWithItsReason) {
   EXPECT_THAT(recorder.Next(), HasSubstr("Connection refused"));
 }
 
+TEST(GrpcTransport, TheReasonsWordsAreCopiedOutOfTheStatus) {
+  const std::string words(150, 'w');
+  EXPECT_EQ(EndReason(grpc::Status(grpc::StatusCode::UNAVAILABLE, words)), words);
+  EXPECT_EQ(EndReason(grpc::Status(grpc::StatusCode::UNAVAILABLE, words + words)).size(), 200u);
+  EXPECT_EQ(EndReason(grpc::Status(grpc::StatusCode::UNAVAILABLE, words + "Connection refused.")),
+            "Connection refused");
+  EXPECT_EQ(EndReason(grpc::Status::OK), "closed by the server");
+}
+
 TEST(GrpcTransport, ABrokenStreamIsToldAtOnceAndMayBeConnectedAgain) {
   TestServers servers(1);
   RealClock clock;
@@ -141,6 +150,29 @@ TEST(GrpcTransport, StopRunsWhatWasPostedAndRefusesTheRest) {
   EXPECT_EQ(ran, 100);
   EXPECT_FALSE(transport.Post([] {}));
   transport.Stop();
+}
+
+TEST(GrpcTransport, EachEndsByItselfAndTheOthersGoOn) {
+  TestServers servers(1);
+  RealClock clock;
+  Recorder staying_heard;
+  for (int round = 0; round < 3; ++round) {
+    GrpcTransport staying(servers.addresses(), &clock);
+    staying.Start(&staying_heard);
+    {
+      Recorder going_heard;
+      GrpcTransport going(servers.addresses(), &clock);
+      going.Start(&going_heard);
+      going.Post([&] { going.Connect(0); });
+      EXPECT_EQ(going_heard.Next(), "connected 0");
+      going.Post([&] { going.Send(0, Describe(1)); });
+      EXPECT_EQ(going_heard.Next(), "message 0 1");
+    }
+    staying.Post([&] { staying.Connect(0); });
+    EXPECT_EQ(staying_heard.Next(), "connected 0");
+    staying.Post([&] { staying.Send(0, Describe(2)); });
+    EXPECT_EQ(staying_heard.Next(), "message 0 2");
+  }
 }
 
 TEST(GrpcTransport, NeverStartedItCanBeDestroyed) {
