@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/client_state.h"
+#include "client/limits.h"
 
 namespace triad::client {
 namespace {
@@ -33,7 +34,45 @@ std::optional<License> ClientState::UseBorrowed(const std::vector<CheckoutReques
     absl::MutexLock lock(&slots_mutex_);
     slots_[slot->id] = slot;
   }
+  dispatcher_->SetTicker([this] { return EndBorrows(); });  // stopped before this object dies
   return License(shared_from_this(), slot);
+}
+
+// Ends the uses whose borrow is over, and tells so. Returns after how many milliseconds to look
+// again; -1: nothing borrowed is in use.
+int64_t ClientState::EndBorrows() {
+  const int64_t now = WallMs();
+  int64_t again_ms = -1;
+  std::vector<std::shared_ptr<LicenseSlot>> over;
+  {
+    absl::MutexLock lock(&slots_mutex_);
+    for (const auto& [id, slot] : slots_) {
+      const int64_t until_ms = slot->BorrowedUntilMs();
+      if (until_ms == 0) continue;
+      if (until_ms <= now) {
+        over.push_back(slot);
+      } else {
+        // Date and time may step, and the wait stands still during suspend.
+        const int64_t left_ms = std::min(until_ms - now, kWakeMsMax);
+        again_ms = again_ms < 0 ? left_ms : std::min(again_ms, left_ms);
+      }
+    }
+    for (const auto& slot : over) slots_.erase(slot->id);
+  }
+  for (const auto& slot : over) {
+    slot->EndUse();
+    const LicenseView view = slot->Get();
+    Event event;
+    event.kind = Event::Kind::kEnded;
+    event.feature = view.feature;
+    event.handle = view.handle;
+    event.id = slot->id;
+    event.count = view.count;
+    event.reason = "the borrow is over";
+    OnNote(1, absl::StrCat(event.feature, ": ", EventName(event.kind), ": ", event.reason));
+    OnEvent(nullptr, event);
+  }
+  return again_ms;
 }
 
 Result<BorrowedLicense> ClientState::Borrow(const CheckoutRequest& request, int64_t until_ms) {

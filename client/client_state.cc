@@ -111,6 +111,11 @@ bool LicenseSlot::TakeReturn() {
   return true;
 }
 
+int64_t LicenseSlot::BorrowedUntilMs() const {
+  absl::MutexLock lock(&mutex_);
+  return use_ == nullptr ? 0 : use_->record().license.until_ms;
+}
+
 void LicenseSlot::EndUse() {
   absl::MutexLock lock(&mutex_);
   use_.reset();
@@ -131,8 +136,9 @@ int64_t ClientState::SystemClock::WallMs() {
 }
 
 uint32_t ClientState::SystemRandom::Below(uint32_t bound) {
-  std::random_device device;
-  return device() % bound;  // for jitter: a slight bias is nothing
+  // For jitter, often asked for: a slight bias is nothing, and nobody is to be surprised.
+  thread_local std::minstd_rand engine{std::random_device{}()};
+  return static_cast<uint32_t>(engine()) % bound;
 }
 
 std::string ClientState::SystemRandom::Bytes(size_t size) {

@@ -48,6 +48,8 @@ class LicenseSlot {
   void Set(const LicenseView& view);
   // TRUE once: whoever gets it may check in.
   bool TakeReturn();
+  // When the borrow ends that it is used from; 0: none is.
+  int64_t BorrowedUntilMs() const;
   // Ends the use of a borrowed license.
   void EndUse();
 
@@ -138,6 +140,7 @@ class ClientState final : public SiteOwner, public std::enable_shared_from_this<
   bool AskAt(Site* site, const std::shared_ptr<Errand>& errand);
 
   // --- client_borrow.cc ---
+  int64_t EndBorrows();
   std::optional<License> UseBorrowed(const std::vector<CheckoutRequest>& requests);
   Result<BorrowedLicense> WriteDown(Site* site, const CheckoutRequest& request, int64_t until_ms,
                                     const Session::BorrowGrant& grant);

@@ -10,9 +10,11 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "client/borrow_store.h"
 #include "client/server_testing.h"
@@ -230,6 +232,37 @@ TEST_F(Borrowing, ABorrowedLicenseNeedsNoServerAndIsReturnedEarly) {
   ASSERT_EQ(client->Borrowed().size(), 1u);
   EXPECT_TRUE(client->ReturnBorrowed(client->Borrowed()[0]).ok());
   EXPECT_TRUE(client->Borrowed().empty());
+}
+
+TEST_F(Borrowing, TheEndOfABorrowThatIsInUseIsToldAndTheLicenseIsReturned) {
+  absl::Mutex mutex;
+  std::vector<Event> ended;
+  options_.on_event = [&](const Event& event) {
+    absl::MutexLock lock(&mutex);
+    ended.push_back(event);
+  };
+  Result<Client> client = Client::Open(options_);
+  ASSERT_TRUE(client.ok());
+  // A busy machine may need longer than the borrow lasts to begin using it.
+  Result<License> license = Status();
+  for (int64_t ms = 200; !license.ok() || !license->borrowed(); ms *= 2) {
+    license = Status();
+    ASSERT_TRUE(client->Borrow({"f"}, client::WallMs() + ms).ok());
+    license = client->Checkout({"f"});
+  }
+  {
+    absl::MutexLock lock(&mutex);
+    const auto any = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return !ended.empty(); };
+    mutex.Await(absl::Condition(&any));
+    EXPECT_STREQ(EventName(ended[0].kind), "ended");
+    EXPECT_EQ(ended[0].id, license->id());
+    EXPECT_EQ(ended[0].reason, "the borrow is over");
+    EXPECT_EQ(ended[0].number, "");
+  }
+  EXPECT_EQ(license->state(), LicenseState::kReturned);
+  EXPECT_FALSE(license->usable());
+  EXPECT_EQ(license->CheckIn().kind, ErrorKind::kUsage);
+  EXPECT_EQ(client->status().borrowed, 0u);
 }
 
 TEST_F(Borrowing, WhatIsNonsenseIsAnError) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -23,6 +24,9 @@ class Dispatcher {
   // Runs `call` later; never dropped. How many there are is limited by who makes them. FALSE:
   // stopped, it will not run.
   bool PostCall(std::function<void()> call);
+  // Calls `tick` on the thread, at once and then each time after as many milliseconds as it has
+  // returned; below 0: not again before the next SetTicker. Never after Stop.
+  void SetTicker(std::function<int64_t()> tick);
   // Runs what waits, then ends the thread. Called from a callback it does not wait for that.
   void Stop();
 

@@ -1,5 +1,7 @@
 #include "client/dispatcher.h"
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -36,6 +38,33 @@ TEST(Dispatcher, DropsTheOldestEventsButNoCall) {
   go.Notify();
   dispatcher.Stop();
   EXPECT_THAT(ran, ElementsAre(100, 3, 4));
+}
+
+TEST(Dispatcher, TicksAsLongAsItIsToldTo) {
+  Dispatcher dispatcher(10);
+  std::atomic<int> ticks{0};
+  absl::Notification last;
+  const auto tick = [&]() -> int64_t {
+    if (++ticks % 3 != 0) return 1;
+    last.Notify();
+    return -1;
+  };
+  dispatcher.SetTicker(tick);
+  last.WaitForNotification();
+  // Not again by itself.
+  absl::Notification ran;
+  dispatcher.PostCall([&] { ran.Notify(); });
+  ran.WaitForNotification();
+  EXPECT_EQ(ticks, 3);
+  absl::Notification anew;
+  dispatcher.SetTicker([&]() -> int64_t {
+    anew.Notify();
+    return -1;
+  });
+  anew.WaitForNotification();
+  dispatcher.Stop();
+  dispatcher.SetTicker(tick);
+  EXPECT_EQ(ticks, 3);
 }
 
 TEST(Dispatcher, MayBeStoppedAndDestroyedFromACallback) {

@@ -132,7 +132,7 @@ struct Event {
     kRefused,      // with UnconfirmedPolicy::kRefuse: the grace is over, usable() is false now
     kViolation,    // over-use or unlicensed use, with the cause
     kRestored,     // the violation is over
-    kEnded,        // the time limit of its checkout is over; it is kReturned now
+    kEnded,        // the time limit of its checkout is over, or its borrow; it is kReturned now
     kQueued,       // a checkout waits; `count` is its place in the queue, 1 the next. `id` is 0
   };
   Kind kind = Kind::kUnconfirmed;
