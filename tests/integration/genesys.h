@@ -48,6 +48,9 @@ class Genesys : public ::testing::TestWithParam<Trouble> {
   };
   void Direct(const Direction& direction);
   void StartProgram(const Direction& direction);
+  // Reads what the program prints until it has started or ended. FALSE: there was no leader, so
+  // that nobody could tell it whether there are licenses.
+  bool TryToStart(std::string* printed);
   void Type(const std::string& line);
   // Takes over what the program prints until `line`, which is printed too; "": until its end.
   void ReadUntil(const std::string& line);

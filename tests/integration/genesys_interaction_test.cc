@@ -16,6 +16,10 @@ TEST_P(GenesysInteraction, ReactsToNewOptions) {
   Play("interaction_new_type");
 }
 
+TEST_P(GenesysInteraction, ReactsToChangedOptions) {
+  Play("interaction_options");
+}
+
 TEST_P(GenesysInteraction, ForcesAgentsOutUntilNoMoreAreInUseThanConfigured) {
   Play("interaction_forced_out");
 }

@@ -20,5 +20,9 @@ TEST_P(GenesysTServer, OptionsLeaveLicensesForAnother) {
   Play("tserver_two");
 }
 
+TEST_P(GenesysTServer, ChangedOptionsTakeEffectAtOnce) {
+  Play("tserver_options");
+}
+
 }  // namespace
 }  // namespace triad::integration

@@ -30,6 +30,7 @@ SECTIONS = (
     ("callback", "Universal Callback Server"),
     ("routing", "Universal Routing Server"),
     ("interaction", "Interaction Server"),
+    ("violation", "Licensing Violations"),
 )
 
 INTRODUCTION = """# The example programs play the Genesys guide
