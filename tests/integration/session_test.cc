@@ -166,6 +166,13 @@ class Cut : public ::testing::Test {
       cluster_.proxy().SetForward(holder_net_.route[node], !cut, !cut);
     }
   }
+  std::string Records() const {
+#ifdef TRIAD_TOOL
+    return RunToEnd({TRIAD_TOOL, "-c", cluster_.path(), "usage", "--json"}).output;
+#else
+    return "usage level exceeded";
+#endif
+  }
   static Cluster::Options MakeOptions() {
     Cluster::Options options;
     options.features = "FEATURE single genesys.d 8.0 permanent 1\n";
@@ -223,6 +230,11 @@ TEST_F(Cut, LongerAndGrantedToAnotherMeansThatTheFirstIsTold) {
   EXPECT_EQ(static_cast<int>(license_->state()), static_cast<int>(LicenseState::kLost));
   EXPECT_EQ(cluster_.Used("single"), 1u);
   EXPECT_EQ(static_cast<int>(others->state()), static_cast<int>(LicenseState::kHeld));
+  // It goes on using what it lost: once in the records, and the administrator's tools show it.
+  EXPECT_EQ(events_.Count("violation"), 0)
+      << "to the application that is the loss: " << events_.All();
+  EXPECT_TRUE(WaitFor([&] { return Records().find("usage level exceeded") != std::string::npos; }))
+      << Records();
   // When the other gives it back, the first has it again, under a new handle.
   EXPECT_TRUE(others->CheckIn().ok());
   EXPECT_TRUE(WaitFor([&] { return license_->state() == LicenseState::kHeld; })) << events_.All();
