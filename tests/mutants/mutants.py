@@ -42,7 +42,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 # Each check ends by then: a mutant may as well hang. The clean program gets more, because it runs every budget to its end.
-CHECK_SECONDS_MAX = 300
+CHECK_SECONDS_MAX = 600
 CLEAN_SECONDS_MAX = 1200
 SIMULATOR = "sim"
 SIMULATOR_PROGRAM = "simulate"
