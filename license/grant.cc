@@ -425,6 +425,7 @@ std::optional<v1::Outcome> Decider::Decide(const v1::Checkout::Item& item) {
   bool waited = false;
   std::string rule;       // the MAX that stands in the way
   uint64_t together = 0;  // what all pools that would do have, none of them enough
+  uint64_t enough = 0;    // for any of them
   Grant best;
   Room best_room;
   Room suite_room;
@@ -465,6 +466,7 @@ std::optional<v1::Outcome> Decider::Decide(const v1::Checkout::Item& item) {
     }
     if (count >= wish.needed) continue;
     together += count;
+    enough = std::max(enough, wish.needed);
     const Room& tight = suite_open ? room : with;
     const uint64_t need = Minus(suite_open ? wish.needed : 1, tight.base);
     if (tight.free >= need) {
@@ -498,7 +500,7 @@ std::optional<v1::Outcome> Decider::Decide(const v1::Checkout::Item& item) {
     return Deny(DenialCode::kMaxExceeded, feature,
                 absl::StrCat(DenialText(DenialCode::kMaxExceeded), ": ", rule));
   }
-  if (item.mode() == v1::EXACT && together >= item.count()) {
+  if (item.mode() == v1::EXACT && enough > 0 && together >= enough) {
     return Deny(DenialCode::kOtherPool, feature,
                 absl::StrCat(DenialText(DenialCode::kOtherPool), ": ", together,
                              " are free, but a checkout takes its licenses from one pool"));

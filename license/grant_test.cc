@@ -308,6 +308,9 @@ TEST_F(GrantTest, EnoughInAllPoolsTogetherButInNoneAloneIsDeniedAsSuch) {
             "its licenses from one pool");
   EXPECT_EQ(Ask("f", 5).denied().code(), -4) << "not even together";
   EXPECT_TRUE(MayWait(no)) << "one pool may come to have them";
+  Serve("INCREMENT f acme 2.0 permanent 3 MINIMUM=2\n");
+  Ask("f", 2, v1::EXACT, "2.0");
+  EXPECT_EQ(Ask("f", 1, v1::EXACT, "2.0").denied().code(), -4) << "there is one pool only";
 }
 
 TEST_F(GrantTest, PlatformsAreThoseNamed) {

@@ -14,6 +14,7 @@ constexpr char kDecreased[] = "decreased in license file";
 constexpr char kConfiguration[] = "decreased in configuration";
 // Older programs do not judge: all nodes begin with it at one entry.
 constexpr uint32_t kViolationsVersion = 3;
+constexpr uint64_t kMsPerSecond = 1000;
 
 std::string Complaint(const v1::InstallLicenses& install) {
   size_t bytes = 0;
@@ -43,6 +44,20 @@ v1::Outcome Ledger::ApplyInstall(const v1::InstallLicenses& install, Events& eve
   if (std::string complaint = Complaint(install); !complaint.empty()) return Malformed(complaint);
   state_.Install(install);
   state_.head().set_judged_day(0);  // all pools are judged anew
+  // A TIMEOUT of the new options holds for what is idle already, from when it became so.
+  std::vector<std::pair<uint64_t, uint64_t>> reclaims;
+  for (const auto& [handle, checkout] : state_.checkouts()) {
+    const CheckoutExtra* extra = checkout->extra.get();
+    if (extra == nullptr || extra->idle_since_ms == 0) continue;
+    const Pool* pool = catalog().FindPool(checkout->use->pool);
+    const uint64_t timeout_s = pool == nullptr ? 0 : catalog().policy().TimeoutSeconds(*pool);
+    const uint64_t at_ms = timeout_s == 0 ? 0 : extra->idle_since_ms + timeout_s * kMsPerSecond;
+    if (at_ms != extra->reclaims_ms) reclaims.emplace_back(handle, at_ms);
+  }
+  for (const auto& [handle, at_ms] : reclaims) {
+    state_.ChangeCheckout(
+        handle, [at_ms = at_ms](Checkout& changed) { changed.extra->reclaims_ms = at_ms; });
+  }
   Requeue(events);
   LedgerEvent event;
   event.kind = LedgerEvent::Kind::kInstalled;

@@ -342,6 +342,38 @@ TEST_F(LedgerChangeTest, WhatStaysIdleIsReclaimedByItsTimeout) {
   EXPECT_FALSE(ledger_.NextDueAt().cluster_ms.has_value());
 }
 
+TEST_F(LedgerChangeTest, ANewTimeoutHoldsForWhatIsIdleAlready) {
+  const std::string lines = "INCREMENT f acme 1.0 permanent 5\n";
+  Install(lines, "MAX 5 f USER bob\n");
+  Apply(OpenOf("one"));
+  Hold("one", 1, 2);
+  SetIdle("one", 2, true);
+  const uint64_t idle_since_ms = cluster_ms_;
+  EXPECT_FALSE(ledger_.NextDueAt().cluster_ms.has_value());
+  cluster_ms_ += 400'000;
+  Install(lines, "TIMEOUT f 1000\n");
+  EXPECT_EQ(ledger_.NextDueAt().cluster_ms, idle_since_ms + 1'000'000);
+  Install(lines, "TIMEOUT f 2000\n");
+  EXPECT_EQ(ledger_.NextDueAt().cluster_ms, idle_since_ms + 2'000'000);
+  Install(lines, "TIMEOUT f 0\n");
+  EXPECT_FALSE(ledger_.NextDueAt().cluster_ms.has_value());
+  cluster_ms_ += 2'000'000;
+  Install(lines, "TIMEOUTALL 1000\n");
+  TimePasses();
+  EXPECT_EQ(Used(), 0u) << "it has been idle longer than that";
+}
+
+TEST_F(LedgerChangeTest, APackageLineThatExpiresCountsAsWhatItGave) {
+  Install(
+      "PACKAGE p acme COMPONENTS=\"f:1:2\"\nINCREMENT p acme 1 15-jun-2026 2\n"
+      "INCREMENT p acme 1 permanent 1\n");
+  Apply(OpenOf("one"));
+  const uint64_t a = Hold("one", 1, 6);
+  wall_ms_ += testing::kDayMs;
+  TimePasses();
+  EXPECT_EQ(ViolationOf(a), "expired");
+}
+
 TEST_F(LedgerChangeTest, ATimeLimitGivesBackByItself) {
   Install("INCREMENT f acme 1.0 permanent 5\n");
   Apply(OpenOf("one"));

@@ -269,6 +269,25 @@ TEST_F(OptionsConformance, MaxConnectionsCapsSessions) {
   EXPECT_TRUE(Apply(OpenOf("c")).has_session());
 }
 
+TEST_F(OptionsConformance, OfSeveralVendorsAllMustCapConnectionsAndTheLargestCapCounts) {
+  const auto serve = [&](absl::string_view of_beta) {
+    ledger_ = Ledger();
+    v1::Command command;
+    *command.mutable_install() =
+        SetOf("VENDOR beta\nINCREMENT f acme 1.0 permanent 10\n", "MAX_CONNECTIONS 1\n", 0);
+    v1::InstallLicenses::File& file = *command.mutable_install()->add_option_files();
+    file.set_name("beta");
+    file.set_content(std::string(of_beta));
+    ASSERT_TRUE(Apply(command).has_done());
+  };
+  serve("");
+  for (const char* name : {"a", "b", "c"}) EXPECT_TRUE(Apply(OpenOf(name)).has_session()) << name;
+  serve("MAX_CONNECTIONS 2\n");
+  EXPECT_TRUE(Apply(OpenOf("a")).has_session());
+  EXPECT_TRUE(Apply(OpenOf("b")).has_session());
+  EXPECT_TRUE(Apply(OpenOf("c")).has_refused());
+}
+
 TEST_F(OptionsConformance, AGroupOfThousandsIsOneAnswer) {
   std::string options = "RESERVE 4 f GROUP big\nMAX 6 f GROUP big\n";
   for (int line = 0; line < 50; ++line) {
