@@ -24,8 +24,8 @@ namespace triad::integration {
 namespace {
 
 constexpr size_t kSessionsInCi = 200;
-// Of opening them: more threads at once only wait for the same two processors.
-constexpr size_t kOpeners = 16;
+// Of opening them at once: each waits for two disks most of the time.
+constexpr size_t kOpeners = 48;
 
 size_t Sessions() {
   const char* text = std::getenv("TRIAD_SESSIONS");
