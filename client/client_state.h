@@ -1,5 +1,5 @@
 // What stands behind Client and License: the application's threads on one side, the transports'
-// threads with the Sessions on the other (one for each cluster of the search path), and the
+// one thread with the Sessions on the other (one for each cluster of the search path), and the
 // Dispatcher's with the callbacks.
 //
 // Shared by a Client and its Licenses, so that these may die in any order. Thread-safe. In a child
