@@ -3,10 +3,11 @@
 // the property test of the ledger's seats (ledger_seats_property_test.cc), with which it shares no
 // code.
 //
-// It knows features with one pool each, sharing by user, overdraft, minimum, lingers, reservations
-// for users, queues, several features at once, and changes of the number of licenses. It does not
-// know sessions' attachments, exactly-once and dates: ledger_property_test.cc has a model for
-// those.
+// It knows features with one pool each, sharing by user as the line says or as the application
+// asks, overdraft and its cap, minimum, lingers, borrowing, other counts while held, reservations
+// for users at run time and by the options file, queues, several features at once, and changes of
+// the number of licenses. It does not know sessions' attachments, exactly-once and dates:
+// ledger_property_test.cc has a model for those.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,14 @@ struct ModelFeature {
   uint64_t overdraft = 0;
   uint64_t minimum = 1;
   uint64_t linger_ms = 0;
-  bool by_user = false;  // DUP_GROUP=U
+  bool by_user = false;                       // DUP_GROUP=U
+  bool borrow = false;                        // BORROW
+  std::map<std::string, uint64_t> kept = {};  // RESERVE: user -> licenses
+
+  uint64_t overdraft_max = UINT64_MAX;  // MAX_OVERDRAFT
+  uint64_t all() const {
+    return licenses + (overdraft < overdraft_max ? overdraft : overdraft_max);
+  }
 };
 
 class SeatModel {
@@ -31,6 +39,7 @@ class SeatModel {
     std::string feature;
     uint64_t count = 1;
     bool up_to = false;
+    bool by_user = false;  // asked for by the application
   };
   struct Out {
     uint64_t handle = 0;
@@ -39,6 +48,8 @@ class SeatModel {
     std::string feature;
     uint64_t count = 0;
     uint64_t lingers_until = 0;
+    bool shared = false;  // with what else its user has
+    bool borrowed = false;
   };
   struct Waits {
     uint64_t ticket = 0;
@@ -59,6 +70,10 @@ class SeatModel {
   std::string Checkout(const std::string& session, const std::string& user,
                        const std::vector<Item>& items, bool wait, uint64_t wait_ms);
   std::string Checkin(const std::string& session, uint64_t handle);
+  std::string Resize(const std::string& session, uint64_t handle, uint64_t count, bool up_to);
+  std::string Borrow(const std::string& session, const std::string& user,
+                     const std::string& feature, uint64_t count);
+  std::string Return(const std::string& user, uint64_t handle);
   std::string Cancel(const std::string& session, uint64_t ticket);
   std::string Reserve(const std::string& feature, const std::string& user, uint64_t count,
                       uint64_t for_ms);
@@ -85,7 +100,10 @@ class SeatModel {
   std::string Try(const std::string& session, const std::string& user,
                   const std::vector<Item>& items, uint64_t ticket);
   std::string Take(const std::string& session, const std::string& user, const Item& item,
-                   uint64_t ticket, uint64_t handle);
+                   uint64_t ticket, uint64_t handle, uint64_t minimum);
+  uint64_t Shared(const std::string& feature, const std::string& user) const;
+  uint64_t KeptFor(const std::string& feature, const std::string& user) const;
+  std::set<std::string> Users(const std::string& feature) const;
   void Release(Out out);
   bool EndLingersOver();
   void ServeAll();
