@@ -62,6 +62,12 @@ absl::string_view DenialText(DenialCode code) {
       return "exceeds the maximum";
     case DenialCode::kServerDown:
       return "license server is down or not responding";
+    case DenialCode::kNotAdministrator:
+      return "you are not a license administrator";
+    case DenialCode::kVendorDown:
+      return "the desired vendor daemon is down";
+    case DenialCode::kBorrowedOut:
+      return "licenses are borrowed";
     case DenialCode::kAllReserved:
       return "all licenses are reserved for others";
     case DenialCode::kTooManyConnections:

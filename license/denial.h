@@ -28,11 +28,13 @@ enum class DenialCode : int32_t {
   kNoBorrowing = -68,
   kBadVersion = -77,
   kNoNamedUsers = -84,  // USER_BASED or HOST_BASED, and the options file names none
+  kNotAdministrator = -63,
   kMaxExceeded = -87,
   kClockSetBack = -88,
   kPlatform = -89,
   kOtherPool = -93,
   kServerDown = -96,
+  kVendorDown = -97,
   kMayNotRemove = -100,
   kAllReserved = -101,  // for others
   kTerminalServer = -103,
@@ -40,6 +42,7 @@ enum class DenialCode : int32_t {
   kTooManyConnections = -106,
   kBorrowFailed = -117,
   kBorrowOver = -118,
+  kBorrowedOut = -120,  // lmdown while licenses are borrowed
 };
 
 constexpr int32_t ToNumber(DenialCode code) {

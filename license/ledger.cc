@@ -91,6 +91,7 @@ bool NeedsVersion3(const v1::Request& request) {
 uint32_t RequiredVersion(const v1::Command& command) {
   if (command.has_prune_usage()) return kUsageVersion;
   if (command.has_admin() || command.has_time_passes()) return 3;
+  if (!command.install().who().empty()) return 3;
   if (command.has_request() && NeedsVersion3(command.request())) return 3;
   if (command.open().client_wall_ms() != 0 || command.attach().client_wall_ms() != 0) return 3;
   return command.has_install() && command.install().replaces() != 0 ? 2 : 1;
@@ -439,6 +440,7 @@ std::optional<v1::Outcome> Ledger::HoldBack(const std::vector<Grant>& grants) co
 
 std::variant<std::vector<Grant>, v1::Outcome> Ledger::Decide(const Asker& asker,
                                                              const v1::Checkout& checkout) const {
+  if (auto no = StoppedObjection(checkout)) return *std::move(no);
   auto decision = DecideCheckout(state_, asker, checkout, limits_.checkouts_max);
   if (const auto* grants = std::get_if<std::vector<Grant>>(&decision)) {
     auto no = HoldBack(*grants);

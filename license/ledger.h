@@ -35,8 +35,8 @@
 namespace triad::license {
 
 // The newest command that this program knows: 1 all of the first release, 2 a license set that
-// replaces another, 3 queues, borrowing, reservations, what administrators do and what is due. A
-// new command, or a new meaning of one, raises it (design 5.5).
+// replaces another, 3 queues, borrowing, reservations, what administrators do (and who changed the
+// licenses) and what is due. A new command, or a new meaning of one, raises it (design 5.5).
 inline constexpr uint32_t kCommandVersion = 3;
 // What a program must know to apply `command` as it is meant.
 uint32_t RequiredVersion(const v1::Command& command);
@@ -169,6 +169,14 @@ class Ledger {
   const LedgerState::Waiters& waiters() const { return state_.waiters(); }
   const LedgerState::Reservations& reservations() const { return state_.reservations(); }
   const PoolUse* FindUse(uint64_t pool) const { return state_.FindUse(pool); }
+  // By pool; also of pools that no license line makes any more.
+  const std::map<uint64_t, PoolUse>& uses() const { return state_.uses(); }
+  uint64_t PositionOf(const Waiter& waiter) const { return state_.PositionOf(waiter); }
+  // Of this vendor nothing is checked out: an administrator has stopped it.
+  bool IsStopped(absl::string_view vendor) const;
+  std::vector<std::string> stopped_vendors() const;  // sorted
+  // Some vendor was stopped through this node.
+  bool StoppedThrough(uint32_t node) const;
 
   // Rows changed since the last call, net, in key order; includes the head row whenever anything
   // was applied.
@@ -245,6 +253,10 @@ class Ledger {
   void EndReservation(uint64_t id, absl::string_view who, absl::string_view reason, Events& events);
   v1::Outcome ApplyRemove(const v1::AdminCommand& admin, Events& events);
   v1::Outcome ApplyUndoClock(const v1::AdminCommand& admin, Events& events);
+  v1::Outcome ApplyStopVendor(const v1::StopVendor& stop);
+  v1::Outcome ApplyStartVendors(const v1::StartVendors& start);
+  // Why `checkout` gets nothing: it asks for what a stopped vendor has; nullopt: it does not.
+  std::optional<v1::Outcome> StoppedObjection(const v1::Checkout& checkout) const;
 
   // ledger_time.cc
   v1::Outcome ApplyTimePasses(Events& events);

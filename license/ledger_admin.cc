@@ -87,6 +87,12 @@ v1::Outcome Ledger::Act(const v1::AdminCommand& admin, Events& events) {
       return ApplyRemove(admin, events);
     case v1::AdminCommand::kUndoClock:
       return ApplyUndoClock(admin, events);
+    case v1::AdminCommand::kNoted:
+      return Done();
+    case v1::AdminCommand::kStopVendor:
+      return ApplyStopVendor(admin.stop_vendor());
+    case v1::AdminCommand::kStartVendors:
+      return ApplyStartVendors(admin.start_vendors());
     case v1::AdminCommand::ACT_NOT_SET:
       break;
   }
@@ -213,6 +219,71 @@ v1::Outcome Ledger::ApplyUndoClock(const v1::AdminCommand& admin, Events& events
   events.push_back(std::move(event));
   if (today() != before) OnNewDay(events);
   return Done();
+}
+
+// ------------------------------------------------------------------------------------------
+// Vendors that are not served for a while.
+
+bool Ledger::IsStopped(absl::string_view vendor) const {
+  const auto& stopped = state_.head().stopped_vendors();
+  return std::any_of(stopped.begin(), stopped.end(),
+                     [&](const auto& one) { return one.vendor() == vendor; });
+}
+
+std::vector<std::string> Ledger::stopped_vendors() const {
+  std::vector<std::string> vendors;
+  for (const auto& one : state_.head().stopped_vendors()) vendors.push_back(one.vendor());
+  return vendors;
+}
+
+bool Ledger::StoppedThrough(uint32_t node) const {
+  const auto& stopped = state_.head().stopped_vendors();
+  return std::any_of(stopped.begin(), stopped.end(),
+                     [&](const auto& one) { return one.node() == node; });
+}
+
+v1::Outcome Ledger::ApplyStopVendor(const v1::StopVendor& stop) {
+  const std::vector<std::string>& vendors = catalog().vendors();
+  if (std::find(vendors.begin(), vendors.end(), stop.vendor()) == vendors.end()) {
+    return Malformed(absl::StrCat("stop ", stop.vendor(), ": no such vendor is served"));
+  }
+  if (IsStopped(stop.vendor())) return Done();
+  auto& stopped = *state_.head().mutable_stopped_vendors();
+  auto* added = stopped.Add();
+  added->set_vendor(stop.vendor());
+  added->set_node(stop.node());
+  std::sort(stopped.begin(), stopped.end(),
+            [](const auto& a, const auto& b) { return a.vendor() < b.vendor(); });
+  return Done();
+}
+
+v1::Outcome Ledger::ApplyStartVendors(const v1::StartVendors& start) {
+  auto& stopped = *state_.head().mutable_stopped_vendors();
+  for (auto it = stopped.begin(); it != stopped.end();) {
+    const bool meant = (start.vendor().empty() || it->vendor() == start.vendor()) &&
+                       (start.node() == 0 || it->node() == start.node());
+    it = meant ? stopped.erase(it) : it + 1;
+  }
+  for (const auto& [ticket, waiter] : state_.waiters()) {
+    for (const uint64_t pool : waiter->pools) state_.NoteFreed(pool);
+  }
+  return Done();
+}
+
+std::optional<v1::Outcome> Ledger::StoppedObjection(const v1::Checkout& checkout) const {
+  if (state_.head().stopped_vendors().empty()) return std::nullopt;
+  for (const v1::Checkout::Item& item : checkout.items()) {
+    for (const Pool* pool : catalog().PoolsOf(item.feature())) {
+      if (!IsStopped(pool->vendor)) continue;
+      v1::Outcome outcome;
+      outcome.mutable_denied()->set_code(ToNumber(DenialCode::kVendorDown));
+      outcome.mutable_denied()->set_reason(
+          absl::StrCat("an administrator has stopped ", pool->vendor, " (lmreread starts it)"));
+      outcome.mutable_denied()->set_feature(item.feature());
+      return outcome;
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace triad::license

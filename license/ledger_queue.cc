@@ -101,6 +101,7 @@ Ledger::Served Ledger::Serve(const Waiter& waiter, Events& events) {
   auto decision = Decide({.session = &session, .ticket = ticket}, waiter.checkout);
   if (const auto* no = std::get_if<v1::Outcome>(&decision)) {
     if (MayWait(*no) || cluster_ms() < no_grants_until_ms()) return Served::kStays;
+    if (no->denied().code() == ToNumber(DenialCode::kVendorDown)) return Served::kStays;
     const bool denied = no->has_denied();
     Dequeue(ticket, denied ? no->denied().reason() : no->refused().reason(),
             denied ? no->denied().code() : 0, events);

@@ -612,5 +612,52 @@ TEST_F(SeatsTest, TheOptionsFileSaysWho) {
   EXPECT_EQ(Ask("a2", "h", 0, v1::ALL).granted().holdings(0).count(), 2u);
 }
 
+// --- A vendor that an administrator has stopped ---
+
+v1::Command StopOf(absl::string_view vendor, uint32_t node) {
+  v1::Command command;
+  command.mutable_admin()->mutable_stop_vendor()->set_vendor(std::string(vendor));
+  command.mutable_admin()->mutable_stop_vendor()->set_node(node);
+  return command;
+}
+
+v1::Command StartOf(absl::string_view vendor, uint32_t node) {
+  v1::Command command;
+  command.mutable_admin()->mutable_start_vendors()->set_vendor(std::string(vendor));
+  command.mutable_admin()->mutable_start_vendors()->set_node(node);
+  return command;
+}
+
+TEST_F(SeatsTest, OfAStoppedVendorNothingIsGivenAndWhatIsOutStays) {
+  Serve("INCREMENT f acme 1.0 permanent 3\n");
+  const uint64_t handle = HandleOf(Ask("a", "f"));
+  EXPECT_TRUE(Apply(StopOf("nobody", 1)).has_refused());
+  EXPECT_TRUE(Apply(StopOf("acme", 2)).has_done());
+  EXPECT_TRUE(ledger_.IsStopped("acme"));
+  EXPECT_TRUE(ledger_.StoppedThrough(2));
+  EXPECT_EQ(Ask("b", "f").denied().code(), -97);
+  EXPECT_EQ(Used("f"), 1u);
+  Return("a", handle);
+  EXPECT_TRUE(Apply(StartOf("other", 0)).has_done());
+  EXPECT_EQ(Ask("b", "f").denied().code(), -97) << "another vendor was started";
+  EXPECT_TRUE(Apply(StartOf("", 1)).has_done());
+  EXPECT_EQ(Ask("b", "f").denied().code(), -97) << "it was stopped through another node";
+  EXPECT_TRUE(Apply(StartOf("", 2)).has_done());
+  EXPECT_TRUE(Ask("b", "f").has_granted());
+}
+
+TEST_F(SeatsTest, WhoeverWaitsKeepsThePlaceWhileTheVendorIsStopped) {
+  Serve("INCREMENT f acme 1.0 permanent 1\n");
+  const uint64_t handle = HandleOf(Ask("a", "f"));
+  ASSERT_TRUE(Wait("b").has_queued());
+  Apply(StopOf("acme", 1));
+  Return("a", handle);
+  EXPECT_EQ(ledger_.waiters().size(), 1u);
+  EXPECT_EQ(Used("f"), 0u);
+  Apply(StartOf("acme", 0));
+  EXPECT_EQ(ledger_.waiters().size(), 0u);
+  EXPECT_EQ(Used("f"), 1u);
+}
+
 }  // namespace
 }  // namespace triad::license

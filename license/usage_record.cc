@@ -11,6 +11,7 @@
 #include "license/digest.h"
 #include "license/ledger.h"
 #include "license/ledger_state.h"
+#include "license/utf8.h"
 
 namespace triad::license {
 namespace {
@@ -21,6 +22,8 @@ constexpr size_t kHoldersNamedMax = 5;
 constexpr size_t kHoldersSeenMax = 64;
 // Hex digits of a hashed name: 48 bits, so that a million names hardly ever meet.
 constexpr size_t kHashedNameDigits = 12;
+// Of what a node says that was done to it: a line.
+constexpr size_t kNoteBytesMax = 500;
 
 // What all pools of a feature have out and may have.
 void SetTotals(const LedgerState& state, v1::UsageRecord& record) {
@@ -196,6 +199,14 @@ std::string ActText(const v1::AdminCommand& admin) {
     }
     case v1::AdminCommand::kUndoClock:
       return "undo the clock";
+    case v1::AdminCommand::kNoted:
+      return admin.noted().what().substr(0, kNoteBytesMax);
+    case v1::AdminCommand::kStopVendor:
+      return absl::StrCat("stop vendor ", admin.stop_vendor().vendor());
+    case v1::AdminCommand::kStartVendors:
+      return admin.start_vendors().vendor().empty()
+                 ? "start all vendors"
+                 : absl::StrCat("start vendor ", admin.start_vendors().vendor());
     case v1::AdminCommand::ACT_NOT_SET:
       break;
   }
@@ -250,7 +261,7 @@ void Recorder::AddEvent(const v1::LogRecord& record, const LedgerEvent& event) {
   v1::UsageRecord usage;
   usage.set_kind(kind);
   usage.set_feature(event.feature);
-  usage.set_reason(event.reason);
+  usage.set_reason(ToUtf8(event.reason));  // it may quote a license file
   usage.set_code(event.code);
   usage.set_session(event.session);
   usage.set_node(event.node);
@@ -274,6 +285,7 @@ void Recorder::AddEvent(const v1::LogRecord& record, const LedgerEvent& event) {
   if (kind == v1::UsageRecord::LICENSES_CHANGED) {
     usage.set_count(state_.head().license_set_number());
     usage.set_node(state_.installed()->from_node());
+    usage.set_who(state_.installed()->who());
   }
   if (kind == v1::UsageRecord::NODES_CHANGED) usage.set_reason(NodesText(state_.members()));
   if (!usage.feature().empty()) {

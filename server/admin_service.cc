@@ -1,5 +1,6 @@
 #include "server/admin_service.h"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -69,8 +70,10 @@ grpc::Status AdminCalls::GetStatus(grpc::ServerContext*, const v1::GetStatusRequ
   return grpc::Status::OK;
 }
 
-grpc::Status AdminCalls::GetUsage(grpc::ServerContext*, const v1::GetUsageRequest* request,
+grpc::Status AdminCalls::GetUsage(grpc::ServerContext* context, const v1::GetUsageRequest* request,
                                   v1::Usage* response) {
+  const grpc::Status allowed = CheckMayRead(*context);
+  if (!allowed.ok()) return allowed;
   struct Answer {
     absl::Notification done;
     absl::Status status;
@@ -134,6 +137,8 @@ bool IsWanted(const license::UsageRow& row, const v1::ReadUsageRequest& request)
 grpc::Status AdminCalls::ReadUsage(grpc::ServerContext* context,
                                    const v1::ReadUsageRequest* request,
                                    grpc::ServerWriter<v1::UsagePage>* writer) {
+  const grpc::Status allowed = CheckMayRead(*context);
+  if (!allowed.ok()) return allowed;
   struct Answer {
     absl::Notification done;
     absl::Status status;
@@ -198,6 +203,7 @@ grpc::Status AdminCalls::RotateLogs(grpc::ServerContext* context,
   auto paths =
       logs_->Rotate(request->which(), request->vendor(), request->new_path(), request->old_path());
   if (!paths.ok()) return FromAbsl(paths.status());
+  Note(*context, absl::StrCat("begin new log files on node ", static_cast<int>(node_->self())));
   for (const std::string& path : *paths) response->add_paths(path);
   return grpc::Status::OK;
 }
@@ -209,6 +215,29 @@ grpc::Status AdminCalls::CheckMayChange(const grpc::ServerContext& context) cons
       "you are not a license administrator (-63): use the admin socket on the host itself");
 }
 
+grpc::Status AdminCalls::CheckEnabled(absl::string_view verb) const {
+  if (std::find(disabled_.begin(), disabled_.end(), verb) == disabled_.end()) {
+    return grpc::Status::OK;
+  }
+  return grpc::Status(grpc::StatusCode::PERMISSION_DENIED,
+                      absl::StrCat(verb, " is switched off on this server, by -x (-63)"));
+}
+
+grpc::Status AdminCalls::CheckMayRead(const grpc::ServerContext& context) const {
+  if (reads_over_tcp_ || IsLocalSocket(context.peer())) return grpc::Status::OK;
+  return grpc::Status(grpc::StatusCode::PERMISSION_DENIED,
+                      "you are not a license administrator (-63): this server is not open for "
+                      "reading; use the admin socket on the host itself");
+}
+
+void AdminCalls::Note(const grpc::ServerContext& context, const std::string& what) {
+  const auto done = std::make_shared<absl::Notification>();
+  loop_->Post([this, done, what, who = who_(context.peer())] {
+    node_->NoteAct(who, what, [done] { done->Notify(); });
+  });
+  (void)done->WaitForNotificationWithTimeout(absl::Milliseconds(kChangeTimeoutMs));
+}
+
 grpc::Status AdminCalls::TransferLead(grpc::ServerContext* context,
                                       const v1::TransferLeadRequest* request,
                                       v1::TransferLeadResponse* response) {
@@ -217,6 +246,8 @@ grpc::Status AdminCalls::TransferLead(grpc::ServerContext* context,
   if (request->to() > quorum::kSlotsMax) {
     return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "there is no such node");
   }
+  Note(*context, request->to() == 0 ? std::string("transfer the lead")
+                                    : absl::StrCat("transfer the lead to node ", request->to()));
   auto result = std::make_shared<absl::Status>();
   const auto to = static_cast<quorum::Slot>(request->to());
   if (!loop_->Ask([this, result, to] { *result = node_->TransferLead(to); }, kAnswerTimeoutMs)) {
@@ -280,16 +311,74 @@ grpc::Status AdminCalls::Reread(grpc::ServerContext* context, const v1::RereadRe
   auto files = FilesOf(request->from());
   if (!files.ok()) return FromAbsl(files.status());
   const auto answer = std::make_shared<Answer<v1::RereadResponse>>();
-  loop_->Post([this, answer, files = *std::move(files), dry_run = request->dry_run()] {
-    node_->Reread(files, dry_run,
+  const std::string who = who_(context->peer());
+  loop_->Post([this, answer, who, files = *std::move(files), dry_run = request->dry_run()] {
+    node_->Reread(files, dry_run, who,
                   [answer](const absl::StatusOr<v1::RereadResponse>& told) { answer->Give(told); });
+  });
+  const grpc::Status status = answer->Wait(response);
+  if (status.ok() && !request->dry_run()) StartVendors(request->vendor(), who);
+  return status;
+}
+
+void AdminCalls::StartVendors(const std::string& vendor, const std::string& who) {
+  const auto done = std::make_shared<absl::Notification>();
+  loop_->Post([this, done, vendor, who] {
+    const bool any = vendor.empty() ? !node_->ledger().stopped_vendors().empty()
+                                    : node_->ledger().IsStopped(vendor);
+    if (!any) return done->Notify();
+    v1::AdminCommand act;
+    act.set_who(who);
+    act.mutable_start_vendors()->set_vendor(vendor);
+    node_->ProposeAdmin(act, [done](const absl::StatusOr<v1::Outcome>&) { done->Notify(); });
+  });
+  (void)done->WaitForNotificationWithTimeout(absl::Milliseconds(kChangeTimeoutMs));
+}
+
+grpc::Status AdminCalls::Stop(grpc::ServerContext* context, const v1::StopRequest* request,
+                              v1::StopResponse* response) {
+  grpc::Status allowed = CheckMayChange(*context);
+  if (allowed.ok()) allowed = CheckEnabled("lmdown");
+  if (!allowed.ok()) return allowed;
+  const auto answer = std::make_shared<Answer<v1::StopResponse>>();
+  loop_->Post([this, answer, asked = *request, who = who_(context->peer())] {
+    if (asked.vendor().empty()) {
+      return node_->Stop(asked.all(), asked.force(), who,
+                         [answer](const v1::StopResponse& told) { answer->Give(told); });
+    }
+    node_->StopVendor(asked, who, [answer](const absl::StatusOr<v1::Outcome>& outcome) {
+      if (outcome.ok()) return answer->Give(v1::StopResponse());
+      answer->Give(outcome.status());
+    });
+  });
+  return answer->Wait(response);
+}
+
+grpc::Status AdminCalls::Drain(grpc::ServerContext* context, const v1::DrainRequest* request,
+                               v1::DrainResponse* response) {
+  const grpc::Status allowed = CheckMayChange(*context);
+  if (!allowed.ok()) return allowed;
+  if (request->node() > quorum::kSlotsMax) {
+    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "there is no such node");
+  }
+  const auto answer = std::make_shared<Answer<v1::DrainResponse>>();
+  loop_->Post([this, answer, asked = *request, who = who_(context->peer())] {
+    const auto node = static_cast<quorum::Slot>(asked.node());
+    node_->Drain(node, asked.undo(), who, [this, answer, node](const absl::Status& status) {
+      if (!status.ok()) return answer->Give(status);
+      v1::DrainResponse told;
+      told.set_node(static_cast<uint32_t>(node == quorum::Slot::kNone ? node_->self() : node));
+      told.set_leader(static_cast<uint32_t>(node_->leader()));
+      answer->Give(told);
+    });
   });
   return answer->Wait(response);
 }
 
 grpc::Status AdminCalls::Act(grpc::ServerContext* context, const v1::ActRequest* request,
                              v1::ActResponse* response) {
-  const grpc::Status allowed = CheckMayChange(*context);
+  grpc::Status allowed = CheckMayChange(*context);
+  if (allowed.ok() && request->command().has_remove()) allowed = CheckEnabled("lmremove");
   if (!allowed.ok()) return allowed;
   v1::AdminCommand act = request->command();
   act.set_who(who_(context->peer()));

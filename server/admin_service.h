@@ -1,6 +1,7 @@
 // AdminService: how tools look at a node and act on it. Unary; waits for the Node's loop.
 //
-// Reading is open. What changes something needs the local admin socket; over TCP it is taken only
+// Reading is open unless it was switched off; a node's status, which says nothing of users, always
+// is. What changes something needs the local admin socket; over TCP it is taken only
 // where all SERVER hosts are loopback addresses or the daemon runs --insecure.
 #pragma once
 
@@ -9,6 +10,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/disk_io.h"
@@ -28,13 +31,15 @@ struct FileSources {
 class AdminCalls final : public v1::AdminService::Service {
  public:
   // `who` names the one at the other end of a connection of gRPC's peer name, as the node sees it.
-  AdminCalls(EventLoop* loop, bool changes_over_tcp, FileSources files,
+  AdminCalls(EventLoop* loop, bool changes_over_tcp, bool reads_over_tcp, FileSources files,
              std::function<std::string(const std::string&)> who)
       : loop_(loop),
         changes_over_tcp_(changes_over_tcp),
+        reads_over_tcp_(reads_over_tcp),
         files_(std::move(files)),
         who_(std::move(who)) {}
   void set_node(Node* node) { node_ = node; }
+  void set_disabled(std::vector<std::string> verbs) { disabled_ = std::move(verbs); }
   void set_usage(UsageReader* reader, LogControl* logs) {
     usage_reader_ = reader;
     logs_ = logs;
@@ -53,17 +58,29 @@ class AdminCalls final : public v1::AdminService::Service {
 
   grpc::Status Reread(grpc::ServerContext* context, const v1::RereadRequest* request,
                       v1::RereadResponse* response) override;
+  grpc::Status Stop(grpc::ServerContext* context, const v1::StopRequest* request,
+                    v1::StopResponse* response) override;
+  grpc::Status Drain(grpc::ServerContext* context, const v1::DrainRequest* request,
+                     v1::DrainResponse* response) override;
   grpc::Status Act(grpc::ServerContext* context, const v1::ActRequest* request,
                    v1::ActResponse* response) override;
 
  private:
   absl::StatusOr<std::shared_ptr<const Node::ReadFiles>> FilesOf(uint32_t from);
   grpc::Status CheckMayChange(const grpc::ServerContext& context) const;
+  grpc::Status CheckEnabled(absl::string_view verb) const;
+  grpc::Status CheckMayRead(const grpc::ServerContext& context) const;
+  // Who asks, and for what: written down before it is done.
+  void Note(const grpc::ServerContext& context, const std::string& what);
+  // Serves again what lmdown has stopped of `vendor` ("": all).
+  void StartVendors(const std::string& vendor, const std::string& who);
 
   EventLoop* const loop_;
   const bool changes_over_tcp_;
+  const bool reads_over_tcp_;
   const FileSources files_;
   const std::function<std::string(const std::string&)> who_;
+  std::vector<std::string> disabled_;
   Node* node_ = nullptr;
   UsageReader* usage_reader_ = nullptr;
   LogControl* logs_ = nullptr;

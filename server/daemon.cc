@@ -1,5 +1,6 @@
 #include "server/daemon.h"
 
+#include <fcntl.h>
 #include <grpc/support/log.h>
 #include <signal.h>
 #include <systemd/sd-daemon.h>
@@ -108,6 +109,17 @@ class Daemon {
   std::string told_;
   bool refused_ = false;
 };
+
+// Whoever started it is told that it listens, and keeps nothing of it open.
+void Detach(int ready_fd) {
+  const int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (nowhere >= 0) {
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) dup2(nowhere, fd);
+    close(nowhere);
+  }
+  (void)!write(ready_fd, "", 1);
+  close(ready_fd);
+}
 
 // Whether this incarnation is none of the cluster's birth.
 bool HasComeBack(const storage::Identity& identity) {
@@ -289,7 +301,9 @@ void Daemon::MakeNode(Site site) {
   wire.self = self;
   wire.servers = servers_;
   wire.admin_socket = flags_.admin_socket;
-  wire.admin_over_tcp = flags_.insecure || AllLoopback(servers_);
+  wire.admin_over_tcp = !flags_.local_admin && (flags_.insecure || AllLoopback(servers_));
+  wire.disabled = flags_.disabled;
+  wire.reads_over_tcp = flags_.open_reading;
   wire.session_ttl_ms = static_cast<uint32_t>(flags_.session_ttl_ms);
   wire.read_files = [flags = flags_]() -> absl::StatusOr<Node::ReadFiles> {
     auto site = ReadSite(flags);
@@ -385,6 +399,7 @@ bool Daemon::AfterBatch() {
     refused_ = true;
     return false;
   }
+  if (node_->wants_to_stop()) BeginStop();
   if (stop_since_ms_) {
     return !node_->MayStop() && clock_.NowMs() - *stop_since_ms_ < kStopTimeoutMs;
   }
@@ -419,6 +434,7 @@ int Daemon::Run() {
                absl::StrCat("node ", opened_.identity.slot, " of ", servers_.size(), " listens on ",
                             own.Address(), ", pid ", getpid()));
   sd_notify(0, "READY=1");
+  if (flags_.ready_fd >= 0) Detach(flags_.ready_fd);
   loop_.Run([this] { return AfterBatch(); });
   wire_->Stop();
   log_thread_.reset();

@@ -97,6 +97,8 @@ const std::vector<Flag>& Table() {
       {"usage-keep-mb", "a number from 1 to 1000000", "and as long as they are no more than this",
        Number(&Flags::usage_keep_mb, 1, 1'000'000)},
       {"insecure", "", "allow plaintext beyond loopback addresses", Switch(&Flags::insecure)},
+      {"open-reading", "", "with =false only administrators are told who holds what",
+       Switch(&Flags::open_reading)},
       {"validate", "", "check flags and files, say what is wrong, and end",
        Switch(&Flags::validate)},
       {"accept-loss", "", "recover: do it, now that it has said what may be lost",

@@ -25,8 +25,13 @@ struct Flags {
   int64_t usage_keep_mb = 4'096;
   int node = 0;  // 0: found out
   bool insecure = false;
+  bool open_reading = true;  // who holds what is told to everybody, as FlexNet does
   bool validate = false;
   bool accept_loss = false;  // of recover
+  // Of lmgrd's command line: -local, -x.
+  bool local_admin = false;           // administrators' verbs through the admin socket alone
+  std::vector<std::string> disabled;  // verbs that are refused to everybody: lmdown, lmremove
+  int ready_fd = -1;                  // told with a byte when it listens; then the daemon detaches
   bool help = false;
   int64_t log_keep_entries = 0;  // for tests; 0: as the daemon likes
   int64_t session_ttl_ms = 60'000;

@@ -9,6 +9,12 @@
 
 namespace triad::server {
 
+// Of `lmdown -all`: the node that was asked stops so much later, when its word to the others has
+// left it.
+inline constexpr int64_t kStopAfterOthersMs = 300;
+// A drained node looks so often whether clients, or the lead, have come back.
+inline constexpr int64_t kDrainAgainMs = 5'000;
+
 // The unit of the core's time. Failover wants tens of milliseconds; 100 wake-ups a second cost
 // nothing.
 inline constexpr int64_t kTickMs = 10;

@@ -136,6 +136,8 @@ void Node::OnTimer() {
   TendClocks(now);
   TendVersion();
   TendMembers(now);
+  TendDraining(now);
+  TendVendors();
   ReportHeartbeats(now);
   const auto no_quorum = NoQuorumReason();
   proposals_.Expire(now, no_quorum ? &*no_quorum : nullptr);

@@ -9,7 +9,8 @@
 // Its files, by subject: node.cc (start, time, effects in their order), node_peers.cc (links and
 // messages of the others), node_reads.cc (reads, heartbeat reports), node_lead.cc (what a leader
 // proposes of its own), node_disk.cc (what is written, compacted, fetched and jumped to),
-// node_status.cc (what is told to people), node_admin.cc (what administrators ask).
+// node_status.cc (what is told to people), node_admin.cc (what administrators ask), node_orders.cc
+// (what they do to nodes: stop, drain).
 #pragma once
 
 #include <cstdint>
@@ -123,7 +124,8 @@ class Node : private Proposals::Sink {
   // FAILED_PRECONDITION (it did not: another came first, a node is too old for it, no quorum),
   // UNAVAILABLE (perhaps).
   void ProposeInstall(v1::InstallLicenses install, std::function<void(const absl::Status&)> done);
-  // Reserve, unreserve, remove, undo the clock; errors as above. `who` is filled in.
+  // Reserve, unreserve, remove, undo the clock; errors as above. `who` is filled in. Under an id
+  // that was used already it is not done again, and answered as before; "": one is drawn.
   void ProposeAdmin(v1::AdminCommand act,
                     std::function<void(const absl::StatusOr<v1::Outcome>&)> done);
   // Files as they stand on a node's disk, and what they say.
@@ -136,13 +138,30 @@ class Node : private Proposals::Sink {
   };
   // Tells what `files` would change, and installs them unless `dry_run`; errors as above.
   void Reread(std::shared_ptr<const ReadFiles> files, bool dry_run,
+              std::function<void(const absl::StatusOr<v1::RereadResponse>&)> done) {
+    Reread(std::move(files), dry_run, "", std::move(done));
+  }
+  void Reread(std::shared_ptr<const ReadFiles> files, bool dry_run, const std::string& who,
               std::function<void(const absl::StatusOr<v1::RereadResponse>&)> done);
+  // Records what `who` does to nodes, as far as it can be, then calls `then`.
+  void NoteAct(const std::string& who, const std::string& what, std::function<void()> then);
+  // lmdown: this node, or all. Answered before it happens; a refusal has its reason.
+  void Stop(bool all, bool force, const std::string& who,
+            std::function<void(const v1::StopResponse&)> done);
+  void StopVendor(const v1::StopRequest& request, const std::string& who,
+                  std::function<void(const absl::StatusOr<v1::Outcome>&)> done);
+  // kNone: this node.
+  void Drain(quorum::Slot node, bool undo, const std::string& who,
+             std::function<void(const absl::Status&)> done);
+  // An administrator wants this node to end: the daemon stops it as on SIGTERM.
+  bool wants_to_stop() const { return stop_at_ms_ && env_.clock->NowMs() >= *stop_at_ms_; }
   void SetOwnFiles(const ReadFiles& files);
   // Whether the caller is a node of this cluster.
   bool MayGiveFiles(const v1::FilesRequest& request, std::string* refusal);
   v1::Hello MakeHello(quorum::Slot to) const;
   v1::NodeStatus Status() const;
   const license::Ledger& ledger() const { return *ledger_; }
+  quorum::Slot self() const { return config_.self; }
   quorum::Slot leader() const { return core_ ? core_->leader() : quorum::Slot::kNone; }
 
   // For those who watch: nullptr before the cluster's birth.
@@ -203,6 +222,15 @@ class Node : private Proposals::Sink {
   // --- node_admin.cc
   absl::Status MayAsk() const;
   void Ask(v1::Command command, Origin::Kind kind, Asked asked);
+
+  // --- node_orders.cc
+  bool QuorumWithout(quorum::Slot without) const;
+  v1::StopResponse ObjectionToStop(bool all, bool force) const;
+  bool Order(quorum::Slot to, v1::NodeOrder::What what, const std::string& who);
+  void OnOrder(quorum::Slot from, const v1::NodeOrder& order);
+  void SetDraining(bool draining, const std::string& who);
+  void TendDraining(int64_t now_ms);
+  void TendVendors();
 
   // --- node_peers.cc
   void AfterHello();
@@ -349,6 +377,11 @@ class Node : private Proposals::Sink {
   int64_t timer_ms_ = 0;
   int64_t report_ms_ = 0;
   bool stopping_ = false;
+  std::optional<int64_t> stop_at_ms_;
+  bool draining_ = false;
+  int64_t drained_ms_ = 0;            // when it was last seen to
+  bool starting_vendors_ = false;     // asked for, and not answered
+  bool vendor_stopped_here_ = false;  // since the start
   std::map<quorum::Slot, std::string> told_refusals_;
   std::vector<std::string> set_warnings_;
 };

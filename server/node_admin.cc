@@ -66,7 +66,7 @@ void Node::ProposeInstall(v1::InstallLicenses install,
 void Node::ProposeAdmin(v1::AdminCommand act,
                         std::function<void(const absl::StatusOr<v1::Outcome>&)> done) {
   if (const absl::Status may = MayAsk(); !may.ok()) return done(may);
-  act.set_id(env_.random->Bytes(kAdminIdBytes));
+  if (act.id().size() != kAdminIdBytes) act.set_id(env_.random->Bytes(kAdminIdBytes));
   v1::Command command;
   *command.mutable_admin() = std::move(act);
   Asked asked;
@@ -103,10 +103,10 @@ void Node::OnFailure(const Origin& origin, const v1::Failure& failure) {
 // Reread: first this node's ledger is made as new as this moment, then the difference is told, and
 // in the same step the set is proposed that replaces the one which it was told from.
 
-void Node::Reread(std::shared_ptr<const ReadFiles> files, bool dry_run,
+void Node::Reread(std::shared_ptr<const ReadFiles> files, bool dry_run, const std::string& who,
                   std::function<void(const absl::StatusOr<v1::RereadResponse>&)> done) {
   if (files->own) SetOwnFiles(*files);
-  Read([this, files = std::move(files), dry_run,
+  Read([this, files = std::move(files), dry_run, who,
         done = std::move(done)](const absl::Status& status) {
     if (!status.ok()) {
       return done(absl::FailedPreconditionError(
@@ -122,9 +122,14 @@ void Node::Reread(std::shared_ptr<const ReadFiles> files, bool dry_run,
     }
     if (response.unchanged()) {
       response.set_license_set_number(ledger_->license_set_number());
-      return done(std::move(response));
+      if (who.empty()) return done(std::move(response));
+      return NoteAct(who, "reread: nothing has changed",
+                     [response = std::move(response), done] { done(response); });
     }
-    ProposeInstall(files->files, [this, response, done](const absl::Status& installed) {
+    v1::InstallLicenses next = files->files;
+    // Programs before version 3 know no field for it.
+    if (ledger_->cluster_version() >= 3) next.set_who(who);
+    ProposeInstall(std::move(next), [this, response, done](const absl::Status& installed) {
       if (!installed.ok()) return done(installed);
       v1::RereadResponse told = response;
       told.set_license_set_number(ledger_->license_set_number());

@@ -147,6 +147,8 @@ void Node::OnPeerMessage(Slot from, v1::PeerMessage message) {
       return OnReadRequest(from, message.read().id());
     case v1::PeerMessage::kReadAnswer:
       return OnReadAnswer(message.read_answer());
+    case v1::PeerMessage::kOrder:
+      return OnOrder(from, message.order());
     default:
       return;
   }

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "license/catalog.h"
+#include "license/utf8.h"
 #include "server/node.h"
 #include "server/usage.h"
 
@@ -111,12 +112,25 @@ v1::NodeStatus Node::Status() const {
                                        known.host_id(), ", which is not its SERVER line's"));
     }
   }
-  for (const std::string& warning : config_.warnings) status.add_warnings(warning);
-  for (const std::string& warning : set_warnings_) status.add_warnings(warning);
+  for (const std::string& warning : config_.warnings) status.add_warnings(license::ToUtf8(warning));
+  for (const std::string& warning : set_warnings_) status.add_warnings(license::ToUtf8(warning));
   for (const std::string& warning : ClockWarnings()) status.add_warnings(warning);
+  if (draining_) {
+    status.set_draining(true);
+    status.add_warnings(absl::StrCat("node ", ToInt(config_.self),
+                                     " is drained: it leads no more "
+                                     "and sends its clients to others (triad drain --undo)"));
+  }
+  for (const std::string& vendor : ledger_->stopped_vendors()) {
+    status.add_stopped_vendors(vendor);
+    status.add_warnings(absl::StrCat("vendor ", vendor,
+                                     " is stopped: nothing of it is checked "
+                                     "out until lmreread"));
+  }
   if (low_space_) status.add_warnings("too little disk space on this node");
   if (disk_stuck_) status.add_warnings("the disk of this node does not answer");
-  for (const auto& file : own_files_.license_files()) status.add_license_files(file.name());
+  for (const auto& file : own_files_.license_files())
+    status.add_license_files(license::ToUtf8(file.name()));
   status.set_applied(ledger_->applied().index);
   status.set_license_set_number(ledger_->license_set_number());
   status.set_sessions(ledger_->sessions().size());

@@ -2,31 +2,89 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "license/set_change.h"
+#include "license/utf8.h"
 #include "server/limits.h"
 
 namespace triad::server {
 namespace {
 
-v1::Use DescribeUse(const license::Checkout& checkout) {
+v1::Use DescribeUse(const license::Ledger& ledger, const license::Checkout& checkout) {
   const v1::Identity& identity = license::IdentityOf(checkout);
   v1::Use use;
   use.set_user(license::UserOf(checkout));
   use.set_host(identity.host());
   use.set_display(identity.display());
   use.set_process_id(identity.process_id());
-  if (checkout.session != nullptr) use.set_node(checkout.session->node);
+  use.set_project(identity.project());
+  if (checkout.session != nullptr) {
+    use.set_node(checkout.session->node);
+    use.set_detached(checkout.session->detached);
+  }
   *use.mutable_holding() = license::HoldingOf(checkout);
+  if (checkout.lingers()) {
+    use.set_linger_ms(checkout.extra->linger_ms);
+    const uint64_t until_ms = checkout.extra->lingers_until_ms;
+    const uint64_t left = until_ms - std::min(until_ms, ledger.cluster_ms());
+    use.set_lingered_ms(use.linger_ms() - std::min(use.linger_ms(), left));
+  }
   return use;
 }
 
-void AddUses(const license::Ledger& ledger, const license::Pool& pool, v1::Pool* out) {
-  for (uint64_t handle : ledger.HandlesOf(pool.id)) {
+void AddUses(const license::Ledger& ledger, uint64_t pool, v1::Pool* out) {
+  for (uint64_t handle : ledger.HandlesOf(pool)) {
     const license::Checkout* checkout = ledger.FindCheckout(handle);
-    if (checkout != nullptr) *out->add_uses() = DescribeUse(*checkout);
+    if (checkout != nullptr) *out->add_uses() = DescribeUse(ledger, *checkout);
+  }
+}
+
+void AddReservations(const license::Ledger& ledger, const license::PoolUse& use, v1::Pool* out) {
+  for (const license::PoolReservation& reservation : use.reservations) {
+    auto* told = out->add_reservations();
+    told->set_type(reservation.type);
+    told->set_name(license::ToUtf8(reservation.name));
+    told->set_count(reservation.count);
+    told->set_used(reservation.used);
+    const auto row = ledger.reservations().find(reservation.id);
+    if (row == ledger.reservations().end()) continue;
+    told->set_id(reservation.id);
+    const uint64_t ends_ms = row->second.ends_ms();
+    if (ends_ms != 0) told->set_ends_in_ms(ends_ms - std::min(ends_ms, ledger.cluster_ms()));
+  }
+}
+
+v1::Waiter DescribeWaiter(const license::Ledger& ledger, const license::Waiter& waiter,
+                          const v1::Checkout::Item& item, uint64_t pool) {
+  const v1::Identity& identity = waiter.session->identity;
+  v1::Waiter out;
+  out.set_user(waiter.checkout.user().empty() ? identity.user() : waiter.checkout.user());
+  out.set_host(identity.host());
+  out.set_display(identity.display());
+  out.set_process_id(identity.process_id());
+  out.set_node(waiter.session->node);
+  out.set_ticket(waiter.ticket);
+  out.set_version(item.version());
+  out.set_count(item.count());
+  out.set_checkout_data(item.checkout_data());
+  out.set_position(ledger.PositionOf(waiter));
+  out.set_since_wall_ms(waiter.since_wall_ms);
+  out.set_since_utc_offset_s(waiter.since_utc_offset_s);
+  out.set_pool(pool);
+  return out;
+}
+
+// Those who wait for the feature, each once, in the order in which they came.
+void AddWaiters(const license::Ledger& ledger, const std::map<uint64_t, uint64_t>& pool_of_ticket,
+                v1::Feature* feature) {
+  for (const auto& [ticket, pool] : pool_of_ticket) {
+    const auto found = ledger.waiters().find(ticket);
+    if (found == ledger.waiters().end()) continue;
+    for (const v1::Checkout::Item& item : found->second->checkout.items()) {
+      if (item.feature() != feature->name()) continue;
+      *feature->add_waiting() = DescribeWaiter(ledger, *found->second, item, pool);
+    }
   }
 }
 
@@ -38,10 +96,46 @@ v1::Pool DescribePool(const license::Ledger& ledger, const license::Pool& pool, 
   out.set_uncounted(pool.uncounted);
   out.set_licenses(pool.uncounted ? 0 : pool.LicensesOn(ledger.today()));
   out.set_used(ledger.UsedOf(pool.id));
-  out.set_vendor_string(pool.vendor_string);
-  out.set_host_ids(pool.host_ids);
-  if (with_uses) AddUses(ledger, pool, &out);
+  out.set_vendor_string(license::ToUtf8(pool.vendor_string));
+  out.set_host_ids(license::ToUtf8(pool.host_ids));
+  if (with_uses) AddUses(ledger, pool.id, &out);
+  if (const license::PoolUse* use = ledger.FindUse(pool.id)) AddReservations(ledger, *use, &out);
   return out;
+}
+
+// Counts of one pool into those of its feature.
+void AddSeats(const license::Ledger& ledger, const license::Pool& pool, v1::Feature* feature) {
+  if (pool.uncounted) return;
+  const license::PoolSeats seats = ledger.SeatsOf(pool);
+  feature->set_lingering(feature->lingering() + seats.lingering);
+  feature->set_borrowed(feature->borrowed() + seats.borrowed);
+  feature->set_free(feature->free() + seats.free);
+  feature->set_overdrafted(feature->overdrafted() + seats.overdrafted);
+}
+
+// What is out of pools that no line makes any more: it stays until it is given back.
+void AddGone(const license::Ledger& ledger, const v1::GetUsageRequest& request, v1::Usage* usage) {
+  std::map<std::string, int> at;  // name -> place
+  for (int i = usage->features_size() - 1; i >= 0; --i) at[usage->features(i).name()] = i;
+  for (const auto& [id, use] : ledger.uses()) {
+    if (use.handles.empty() || ledger.catalog().FindPool(id) != nullptr) continue;
+    if (!request.feature().empty() && use.feature != request.feature()) continue;
+    const std::string name = license::ToUtf8(use.feature);
+    auto [it, inserted] = at.try_emplace(name, usage->features_size());
+    if (inserted) {
+      auto* fresh = usage->add_features();
+      fresh->set_name(name);
+      fresh->set_gone(true);
+      const auto& vendors = ledger.catalog().vendors();
+      if (!vendors.empty()) fresh->set_vendor(license::ToUtf8(vendors.front()));
+    }
+    v1::Feature* feature = usage->mutable_features(it->second);
+    feature->set_used(feature->used() + use.used);
+    v1::Pool* pool = feature->add_pools();
+    pool->set_id(id);
+    pool->set_used(use.used);
+    if (!request.no_checkouts()) AddUses(ledger, id, pool);
+  }
 }
 
 // Set aside and not out; after a change of licenses there may be fewer left than are set aside.
@@ -75,25 +169,25 @@ v1::Usage BuildUsage(const license::Ledger& ledger, const v1::GetUsageRequest& r
   usage.set_now_wall_ms(ledger.wall_ms());
   usage.set_utc_offset_s(ledger.utc_offset_s());
   std::map<std::pair<std::string, std::string>, int> at;  // (vendor, name) -> place
-  std::map<int, std::set<uint64_t>> waiting;  // place -> tickets, of all its pools together
+  // Place -> ticket -> the first pool in whose queue it stands.
+  std::map<int, std::map<uint64_t, uint64_t>> waiting;
   for (const license::Pool& pool : ledger.catalog().pools()) {
     if (!request.feature().empty() && pool.feature != request.feature()) continue;
     auto [it, inserted] = at.try_emplace({pool.vendor, pool.feature}, usage.features_size());
     if (inserted) {
       auto* fresh = usage.add_features();
-      fresh->set_name(pool.feature);
-      fresh->set_vendor(pool.vendor);
+      fresh->set_name(license::ToUtf8(pool.feature));
+      fresh->set_vendor(license::ToUtf8(pool.vendor));
     }
     v1::Feature* feature = usage.mutable_features(it->second);
     *feature->add_pools() = DescribePool(ledger, pool, !request.no_checkouts());
     const v1::Pool& described = feature->pools(feature->pools_size() - 1);
     feature->set_issued(feature->issued() + described.licenses());
     feature->set_used(feature->used() + described.used());
+    AddSeats(ledger, pool, feature);
     if (const license::PoolUse* use = ledger.FindUse(pool.id)) {
       feature->set_reserved(feature->reserved() + UnusedReservations(*use, described));
-      std::set<uint64_t>& tickets = waiting[it->second];
-      tickets.insert(use->queue.begin(), use->queue.end());
-      feature->set_queued(tickets.size());
+      for (const uint64_t ticket : use->queue) waiting[it->second].try_emplace(ticket, pool.id);
     }
     if (described.uncounted()) feature->set_uncounted(true);
     // Permanent beats every date; among dates the pools are in grant order, so the first stands.
@@ -101,6 +195,12 @@ v1::Usage BuildUsage(const license::Ledger& ledger, const v1::GetUsageRequest& r
       feature->set_expires(described.expires());
     }
   }
+  for (const auto& [place, tickets] : waiting) {
+    v1::Feature* feature = usage.mutable_features(place);
+    feature->set_queued(tickets.size());
+    if (!request.no_checkouts()) AddWaiters(ledger, tickets, feature);
+  }
+  AddGone(ledger, request, &usage);
   return usage;
 }
 
@@ -110,8 +210,8 @@ v1::RereadResponse DescribeSetChange(const license::Ledger& ledger, const v1::In
   v1::RereadResponse response;
   for (const license::PoolChange& pool : change.pools) {
     auto* told = response.add_changes();
-    told->set_feature(pool.pool().feature);
-    told->set_vendor(pool.pool().vendor);
+    told->set_feature(license::ToUtf8(pool.pool().feature));
+    told->set_vendor(license::ToUtf8(pool.pool().vendor));
     told->set_version(pool.pool().version);
     told->set_expires(pool.pool().ExpiryText());
     told->set_uncounted(pool.pool().uncounted);
@@ -124,15 +224,15 @@ v1::RereadResponse DescribeSetChange(const license::Ledger& ledger, const v1::In
     for (uint64_t handle : ledger.HandlesOf(pool.pool().id)) {
       if (told->affected_size() >= kAffectedMax) break;
       const license::Checkout* checkout = ledger.FindCheckout(handle);
-      if (checkout != nullptr) *told->add_affected() = DescribeUse(*checkout);
+      if (checkout != nullptr) *told->add_affected() = DescribeUse(ledger, *checkout);
     }
   }
   for (const license::Diagnostic& diagnostic : catalog.diagnostics()) {
-    response.add_diagnostics(diagnostic.ToString());
+    response.add_diagnostics(license::ToUtf8(diagnostic.ToString()));
   }
-  response.set_options_changes(change.options);
+  response.set_options_changes(license::ToUtf8(change.options));
   response.set_unchanged(change.unchanged);
-  response.set_refusal(change.refusal);
+  response.set_refusal(license::ToUtf8(change.refusal));
   return response;
 }
 

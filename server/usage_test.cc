@@ -74,6 +74,62 @@ TEST_F(UsageTest, WhatIsSetAsideAndWhoWaitsIsCounted) {
   EXPECT_EQ(usage.features(0).queued(), 1u);
 }
 
+TEST_F(UsageTest, WhoWaitsAndForWhomIsSetAsideIsNamed) {
+  Install(SetOf("INCREMENT f acme 1.0 permanent 3\n", 0));
+  Apply(OpenOf("app"));
+  Checkout("app", 1, "f", 1);
+  const uint64_t id = Apply(license::testing::ReserveOf("f", 2, "USER", "bob")).reserved().id();
+  v1::Command waits = license::testing::CheckoutOf("app", 2, {license::testing::ItemOf("f", 1)});
+  waits.mutable_request()->mutable_checkout()->set_wait(true);
+  const uint64_t ticket = Apply(waits).queued().ticket();
+  const v1::Usage usage = BuildUsage(ledger_, {});
+  const v1::Feature& feature = usage.features(0);
+  ASSERT_EQ(feature.waiting_size(), 1);
+  EXPECT_EQ(feature.waiting(0).ticket(), ticket);
+  EXPECT_EQ(feature.waiting(0).position(), 1u);
+  EXPECT_EQ(feature.waiting(0).pool(), feature.pools(0).id());
+  ASSERT_EQ(feature.pools(0).reservations_size(), 1);
+  EXPECT_EQ(feature.pools(0).reservations(0).id(), id);
+  EXPECT_EQ(feature.pools(0).reservations(0).name(), "bob");
+  EXPECT_EQ(feature.free(), 0u);
+}
+
+TEST_F(UsageTest, WhatLingersTellsForHowLong) {
+  Install(SetOf("INCREMENT f acme 1.0 permanent 3 LINGER=60\n", 0));
+  Apply(OpenOf("app"));
+  Checkout("app", 1, "f", 1);
+  const uint64_t handle = ledger_.checkouts().begin()->first;
+  Apply(license::testing::CheckinOf("app", 2, handle));
+  const v1::Usage usage = BuildUsage(ledger_, {});
+  EXPECT_EQ(usage.features(0).lingering(), 1u);
+  EXPECT_EQ(usage.features(0).free(), 2u);
+  ASSERT_EQ(usage.features(0).pools(0).uses_size(), 1);
+  EXPECT_EQ(usage.features(0).pools(0).uses(0).linger_ms(), 60'000u);
+  EXPECT_EQ(usage.features(0).pools(0).uses(0).lingered_ms(), 0u);
+}
+
+TEST_F(UsageTest, WhatIsOutOfAVanishedFeatureIsShownStill) {
+  Install(SetOf("INCREMENT f acme 1.0 permanent 3\n", 0));
+  Apply(OpenOf("app"));
+  Checkout("app", 1, "f", 2);
+  Install(SetOf("INCREMENT g acme 1.0 permanent 3\n", 1));
+  const v1::Usage usage = BuildUsage(ledger_, {});
+  ASSERT_EQ(usage.features_size(), 2);
+  EXPECT_TRUE(usage.features(1).gone());
+  EXPECT_EQ(usage.features(1).name(), "f");
+  EXPECT_EQ(usage.features(1).used(), 2u);
+  EXPECT_EQ(usage.features(1).pools(0).uses_size(), 1);
+}
+
+TEST_F(UsageTest, LatinOneInFilesDoesNotMakeTheAnswerUnreadable) {
+  Install(SetOf("INCREMENT f acme 1.0 permanent 3 VENDOR_STRING=M\xfcnchen\n",
+                "RESERVE 1 f USER J\xfcrgen\n", 0));
+  v1::Usage told;
+  ASSERT_TRUE(told.ParseFromString(BuildUsage(ledger_, {}).SerializeAsString()));
+  EXPECT_EQ(told.features(0).pools(0).vendor_string(), "M\xc3\xbcnchen");
+  EXPECT_EQ(told.features(0).pools(0).reservations(0).name(), "J\xc3\xbcrgen");
+}
+
 TEST_F(UsageTest, UsesNameWhoHoldsThem) {
   Install(SetOf("FEATURE f acme 1.0 permanent 3\n", 0));
   v1::Command open = OpenOf("app");

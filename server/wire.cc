@@ -352,12 +352,14 @@ struct Wire::Impl {
         logger(logger_in),
         license(loop_in, &unary, &next_id),
         peer(loop_in, config.read_files),
-        admin(loop_in, config.admin_over_tcp,
+        admin(loop_in, config.admin_over_tcp, config.reads_over_tcp,
               {config.read_files,
                [this](Slot from, const v1::FilesRequest& request) {
                  return AskFiles(from, request);
                }},
-              [this](const std::string& peer) { return NameOf(peer); }) {}
+              [this](const std::string& peer) { return NameOf(peer); }) {
+    admin.set_disabled(config.disabled);
+  }
 
   const Config config;
   EventLoop* const loop;

@@ -39,6 +39,8 @@ class Wire : public PeerTransport, public ClientTransport, public SnapshotTransp
     // Whether admin calls that change something are taken over TCP: all SERVER hosts are loopback,
     // or --insecure.
     bool admin_over_tcp = false;
+    std::vector<std::string> disabled;  // verbs that are refused to all: lmdown, lmremove
+    bool reads_over_tcp = true;         // what features are served and who holds them
     uint32_t session_ttl_ms = 60'000;
     // Reads this node's license and options files anew; from any thread.
     std::function<absl::StatusOr<Node::ReadFiles>()> read_files;
