@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/args.h"
-#include "cli/lmstat.h"
+#include "cli/lm_tools.h"
 #include "cli/output.h"
 #include "cli/servers.h"
 #include "cli/text.h"

@@ -14,7 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "cli/args.h"
-#include "cli/lmstat.h"
+#include "cli/lm_tools.h"
 #include "cli/output.h"
 #include "client/machine.h"
 #include "license/denial.h"

@@ -11,16 +11,12 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "cli/lm_tools.h"
 #include "cli/servers.h"
 #include "license/license_file.h"
 #include "triad/v1/admin.pb.h"
 
 namespace triad::cli {
-
-// What every lm* tool shares (flexnet-facts 3.2): its first line, with our own name, and the exit
-// status of FlexNet's error number as a shell sees it: -15 is 241.
-absl::string_view LmFirstLine();
-int LmExit(int error);
 
 // What to show of one cluster.
 struct LmstatChoice {
@@ -31,6 +27,9 @@ struct LmstatChoice {
   bool users = true;                   // not --no-user-info
   std::optional<std::string> feature;  // -f NAME
   std::optional<std::string> vendor;   // -S NAME
+  std::optional<std::string> server;   // -s HOST
+  bool seconds = false;                // -asec: times with seconds
+  bool projects = false;               // -proj: LM_PROJECT behind each use
 };
 
 // "Flexible License Manager status on Fri 10/20/2017 17:02", after our own first line.
@@ -46,8 +45,11 @@ std::string LmstatCluster(const std::vector<NodeAnswer>& nodes,
 std::string LmstatFileTable(const std::vector<license::LicenseFile>& files,
                             absl::string_view feature);
 
-std::string LmstatVersion();
 std::string LmstatHelp();
+
+// A user, a host, a display as lmstat shows it, and as lmremove takes it: "-" for one without a
+// name, '?' for what would break the line.
+std::string LmShown(absl::string_view name);
 
 // `lmstat ARGUMENTS`. The exit status is FlexNet's error number as a shell sees it: -15 is 241.
 int LmstatVerb(const std::vector<std::string>& arguments);

@@ -335,7 +335,213 @@ TEST(Lmstat, TheFileTableSaysWhatTheFileSays) {
 }
 
 TEST(Lmstat, TheVersionLineHasFlexNetsForm) {
-  EXPECT_EQ(LmstatVersion(), "lmstat v0.1.0 build 0 x64_lsb\n");
+  EXPECT_EQ(LmVersion("lmstat"), "lmstat v0.1.0 build 0 x64_lsb\n");
+}
+
+// --- reservations, lingers, borrows, queues ---
+
+v1::PoolReservation* Reserve(v1::Pool* pool, const char* type, const char* name, uint64_t count,
+                             uint64_t used) {
+  v1::PoolReservation* reservation = pool->add_reservations();
+  reservation->set_type(type);
+  reservation->set_name(name);
+  reservation->set_count(count);
+  reservation->set_used(used);
+  return reservation;
+}
+
+TEST(Lmstat, WhatIsSetAsideIsInUseAndHasItsLine) {
+  v1::Usage usage;
+  v1::Feature* feature = Add(&usage, "f", 60, 2);
+  feature->set_reserved(53);
+  v1::Pool* pool = feature->mutable_pools(0);
+  pool->set_licenses(60);
+  pool->set_used(2);
+  Hold(pool, 2, 7, 2);
+  Reserve(pool, "HOST", "h1", 1, 0);
+  Reserve(pool, "USER", "bob", 3, 2);
+  Reserve(pool, "GROUP", "devs", 48, 0);
+  Reserve(pool, "HOST_GROUP", "lab", 1, 0);
+  Reserve(pool, "DISPLAY", "x:0", 1, 1);
+  Reserve(pool, "PROJECT", "moon", 1, 0);
+  Reserve(pool, "INTERNET", "10.0.*.*", 1, 0);
+  EXPECT_EQ(Features(usage),
+            "Feature usage info:\n"
+            "\n"
+            "Users of f:  (Total of 60 licenses issued;  Total of 55 licenses in use)\n"
+            "\n"
+            "  \"f\" v8.1, vendor: genesys.d, expiry: 31-dec-2027\n"
+            "  floating license\n"
+            "\n"
+            "    alice app1 /dev/tty (v8.000) (host2/27000 7), start Fri 11/20 17:02, 2 licenses\n"
+            "\t1 RESERVATION for HOST h1 (host2/27000)\n"
+            "\t1 RESERVATION for USER bob (host2/27000)\n"
+            "\t48 RESERVATIONs for GROUP devs (host2/27000)\n"
+            "\t1 RESERVATION for HOST_GROUP lab (host2/27000)\n"
+            "\t1 RESERVATION for PROJECT moon (host2/27000)\n"
+            "\t1 RESERVATION for INTERNET 10.0.*.* (host2/27000)\n"
+            "\n");
+}
+
+TEST(Lmstat, ReservationsAloneAreShownThoughNobodyHoldsOne) {
+  v1::Usage usage;
+  v1::Feature* feature = Add(&usage, "f", 1, 0);
+  feature->set_reserved(1);
+  feature->mutable_pools(0)->set_licenses(1);
+  Reserve(feature->mutable_pools(0), "USER", "ann", 5, 0);  // more than there are
+  EXPECT_THAT(Features(usage),
+              HasSubstr("Users of f:  (Total of 1 license issued;  Total of 1 license in use)\n"
+                        "\n"
+                        "  \"f\" v8.1, vendor: genesys.d, expiry: 31-dec-2027\n"
+                        "  floating license\n"
+                        "\n"
+                        "\t1 RESERVATION for USER ann (host2/27000)\n"
+                        "\n"));
+}
+
+TEST(Lmstat, ALingerTellsSecondsSoFarAndInAll) {
+  v1::Usage usage;
+  v1::Use* use = Hold(Add(&usage, "f", 2, 1)->mutable_pools(0), 0, 9, 1);
+  use->set_lingered_ms(61'500);
+  use->set_linger_ms(300'000);
+  EXPECT_THAT(Features(usage),
+              HasSubstr("    alice app1 /dev/tty (v8.000) (host2/27000 9), start Fri 11/20 17:02 "
+                        "(linger: 61 / 300)\n"));
+}
+
+TEST(Lmstat, ABorrowedOneIsALongLinger) {
+  v1::Usage usage;
+  usage.set_now_wall_ms(kNow + 3'600'000);
+  v1::Use* use = Hold(Add(&usage, "f", 2, 2)->mutable_pools(0), 1, 9, 2);
+  use->mutable_holding()->set_borrowed_until_wall_ms(kNow + 14LL * 86'400'000);
+  EXPECT_THAT(Features(usage), HasSubstr(", start Fri 11/20 17:02, 2 licenses (linger: 3600 / "
+                                         "1209600)\n"));
+}
+
+TEST(Lmstat, WhoeverWaitsHasALineInTheBlockOfTheFirstPool) {
+  v1::Usage usage;
+  v1::Feature* feature = Add(&usage, "f", 2, 2);
+  feature->mutable_pools(0)->set_id(1);
+  Hold(feature->mutable_pools(0), 1, 9, 2);
+  for (const uint64_t count : {1, 3}) {
+    v1::Waiter* waiter = feature->add_waiting();
+    waiter->set_user("bob");
+    waiter->set_host("pc2");
+    waiter->set_display("/dev/pts/1");
+    waiter->set_checkout_data(count == 1 ? "2017.06" : "");
+    waiter->set_version("8.0");
+    waiter->set_ticket(100 + count);
+    waiter->set_count(count);
+    waiter->set_node(3);
+    waiter->set_pool(1);
+  }
+  EXPECT_THAT(Features(usage),
+              HasSubstr("), start Fri 11/20 17:02, 2 licenses\n"
+                        "    bob pc2 /dev/pts/1 2017.06 (v8.0) (host3/27000 101) queued for 1 "
+                        "license\n"
+                        "    bob pc2 /dev/pts/1 (v8.0) (host3/27000 103) queued for 3 licenses\n"
+                        "\n"));
+}
+
+TEST(Lmstat, CheckoutDataIsAWordOfItsOwnAndAMissingNameIsADash) {
+  v1::Usage usage;
+  v1::Use* use = Hold(Add(&usage, "f", 2, 1)->mutable_pools(0), 1, 9, 1);
+  use->mutable_holding()->set_checkout_data("MSCONE:ADAMS_View");
+  use->set_display("");
+  EXPECT_THAT(Features(usage),
+              HasSubstr("    alice app1 - MSCONE:ADAMS_View (v8.000) (host1/27000 9), "));
+}
+
+TEST(Lmstat, AFeatureWithoutALineKeepsItsHolders) {
+  v1::Usage usage;
+  v1::Feature* feature = Add(&usage, "old", 0, 5);
+  feature->set_gone(true);
+  feature->mutable_pools(0)->clear_version();
+  feature->mutable_pools(0)->clear_expires();
+  Hold(feature->mutable_pools(0), 1, 9, 5);
+  EXPECT_THAT(Features(usage),
+              HasSubstr("Users of old:  (Error: 5 licenses, unsupported by licensed server)\n"
+                        "\n"
+                        "  \"old\" v0, vendor: genesys.d\n"
+                        "  floating license\n"
+                        "\n"
+                        "    alice app1 /dev/tty (v8.000) (host1/27000 9), start Fri 11/20 17:02, "
+                        "5 licenses\n"));
+}
+
+TEST(Lmstat, AStoppedVendorIsDownAndTheOthersAreNot) {
+  std::vector<NodeAnswer> nodes = Three();
+  for (NodeAnswer& node : nodes) {
+    node.status->add_vendors("mlm");
+    node.status->add_stopped_vendors("genesys.d");
+  }
+  v1::Usage usage;
+  Add(&usage, "f", 2, 0);
+  Add(&usage, "g", 3, 0)->set_vendor("mlm");
+  const std::string out = Render(nodes, usage, All());
+  EXPECT_THAT(out, HasSubstr(" genesys.d: The desired vendor daemon is down. (-97,121)\n"
+                             "       mlm: UP v0.1.0\n"
+                             "Feature usage info:\n\nUsers of g:"));
+  EXPECT_THAT(out, Not(HasSubstr("Users of f")));
+}
+
+TEST(Lmstat, InTheMiddleOfAnElectionTheServersAreUpAndNoneIsMaster) {
+  std::vector<NodeAnswer> nodes = Three();
+  for (NodeAnswer& node : nodes) {
+    node.status->set_quorum(false);
+    node.status->set_leader(0);
+    node.status->set_role("candidate");
+  }
+  const std::string out = Render(nodes, absl::UnavailableError("no leader"), All(), -97);
+  EXPECT_THAT(out, HasSubstr("host1: license server UP v0.1.0\n"
+                             "host2: license server UP v0.1.0\n"
+                             "host3: license server UP v0.1.0\n"));
+  EXPECT_THAT(out, HasSubstr(" genesys.d: The desired vendor daemon is down. (-97,121)\n"));
+}
+
+TEST(Lmstat, EachNodeMayBeTheOneThatIsDown) {
+  for (uint32_t down = 1; down <= 3; ++down) {
+    const uint32_t leader = down == 2 ? 3 : 2;
+    std::vector<NodeAnswer> nodes;
+    for (uint32_t node = 1; node <= 3; ++node) {
+      nodes.push_back(node == down ? Down(node, "Connection refused") : Up(node, node == leader));
+      if (nodes.back().status) nodes.back().status->set_leader(leader);
+    }
+    const std::string out = Render(nodes, v1::Usage(), LmstatChoice());
+    for (uint32_t node = 1; node <= 3; ++node) {
+      const std::string line = node == down
+                                   ? ": Cannot connect to license server system. (-15,570:111 "
+                                     "\"Connection refused\")\n"
+                               : node == leader ? ": license server UP (MASTER) v0.1.0\n"
+                                                : ": license server UP v0.1.0\n";
+      EXPECT_THAT(out, HasSubstr(absl::StrCat("\nhost", node, line)));
+    }
+  }
+}
+
+TEST(Lmstat, OneServerSecondsAndProjectsCanBeChosen) {
+  v1::Usage usage;
+  v1::Use* use = Hold(Add(&usage, "f", 2, 1)->mutable_pools(0), 1, 9, 1);
+  use->set_project("moon");
+  LmstatChoice choice = All();
+  choice.server = "host3";
+  choice.seconds = true;
+  choice.projects = true;
+  const std::string out = Render(Three(), usage, choice);
+  EXPECT_THAT(out, HasSubstr("\n\nhost3: license server UP v0.1.0\n\n"));
+  EXPECT_THAT(out, Not(HasSubstr("host1: ")));
+  EXPECT_THAT(out, HasSubstr(", start Fri 11/20 17:02:03, project: moon\n"));
+}
+
+TEST(Lmstat, WhatIsNoServerOfOursIsNamed) {
+  EXPECT_EQ(Render({Down(1, "27000@host1 is not a Triad license server: ... (-12)")},
+                   absl::UnavailableError(""), All(), -12),
+            "Error getting status: 27000@host1 is not a Triad license server: ... (-12)\n");
+}
+
+TEST(Lmstat, ServersThatTellOnlyAdministratorsSaySo) {
+  EXPECT_EQ(Render(Three(), absl::PermissionDeniedError("you are not one (-63)"), All(), -63),
+            "Error getting status: you are not one (-63)\n");
 }
 
 }  // namespace

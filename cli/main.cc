@@ -9,12 +9,21 @@
 #include "absl/strings/str_cat.h"
 #include "cli/args.h"
 #include "cli/checkout.h"
+#include "cli/denials.h"
+#include "cli/drain.h"
 #include "cli/exit_status.h"
 #include "cli/features.h"
 #include "cli/keys.h"
+#include "cli/lm_acts.h"
+#include "cli/lm_logs.h"
+#include "cli/lm_tools.h"
+#include "cli/lmborrow.h"
 #include "cli/lmcksum.h"
+#include "cli/lmdiag.h"
 #include "cli/lmhostid.h"
+#include "cli/lmpath.h"
 #include "cli/lmstat.h"
+#include "cli/lmver.h"
 #include "cli/output.h"
 #include "cli/report.h"
 #include "cli/reread.h"
@@ -23,6 +32,7 @@
 #include "cli/status.h"
 #include "cli/transfer_lead.h"
 #include "cli/usage.h"
+#include "cli/who.h"
 
 namespace triad::cli {
 namespace {
@@ -36,7 +46,12 @@ struct Verb {
 
 constexpr Verb kVerbs[] = {
     {"status", "[--json] [--check]", "cluster, nodes, roles, lag, quorum", StatusVerb},
-    {"features", "[--json]", "what is licensed and in use", FeaturesVerb},
+    {"features", "[--json] [--watch[=SECONDS]]", "what is licensed and in use", FeaturesVerb},
+    {"who", "[FEATURE...] [--json] [--watch[=SECONDS]]",
+     "who holds what, and what is set aside for whom", WhoVerb},
+    {"queue", "[FEATURE...] [--json] [--watch[=SECONDS]]", "who waits for licenses", QueueVerb},
+    {"denials", "[FEATURE...] [--from=TIME] [--to=TIME] [--json] [--watch[=SECONDS]]",
+     "who was told no, why, and who had the licenses; of the last day", DenialsVerb},
     {"usage", "[--from=TIME] [--to=TIME] [--csv|--json] [--hide-users] [--verify]",
      "what happened to licenses, of any span of time; or whether its records are whole", UsageVerb},
     {"report",
@@ -57,6 +72,8 @@ constexpr Verb kVerbs[] = {
      VerifyVerb},
     {"transfer-lead", "[--to=NODE] [--admin-socket=PATH]", "hands the lead to another node",
      TransferLeadVerb},
+    {"drain", "[--node=NODE] [--undo] [--json] [--admin-socket=PATH]",
+     "before maintenance: a node leads no more and sends its clients to others", DrainVerb},
     {"reread", "[--dry-run] [--from=NODE] [--json] [--admin-socket=PATH]",
      "what other license files would change and for whom; then the change", RereadVerb},
     {"reserve", "FEATURE COUNT TYPE NAME [--for=TIME] [--json]",
@@ -66,10 +83,25 @@ constexpr Verb kVerbs[] = {
     {"undo-clock", "[--json]",
      "after a server's clock had jumped forward and is right again: dates go back with it",
      UndoClockVerb},
-    {"lmstat", "[-a] [-c PATH] [-help]", "as FlexNet's lmstat", LmstatVerb},
+    {"lmstat", "[-a] [-A] [-f [F]] [-S [V]] [-s [HOST]] [-i [F]] [-c PATH] [-help]",
+     "as FlexNet's lmstat", LmstatVerb},
+    {"lmdown", "[-c PATH] [-vendor V] [-q] [-all] [-force]", "stops servers", LmdownVerb},
+    {"lmreread", "[-c PATH] [-vendor V] [-all]", "license and options files are read again",
+     LmrereadVerb},
+    {"lmremove", "[-c PATH] FEATURE USER HOST DISPLAY | -h FEATURE HOST PORT HANDLE",
+     "frees licenses of others", LmremoveVerb},
     {"lmhostid", "[-uuid] [-n] [-help]", "this machine's host ids, as FlexNet's lmhostid",
      LmhostidVerb},
+    {"lmdiag", "[-c PATH] [-n] [FEATURE]", "whether licenses can be checked out, and why not",
+     LmdiagVerb},
+    {"lmver", "FILE", "the version in a program", LmverVerb},
     {"lmcksum", "[-c PATH] [-help]", "compares each license line with its ck=", LmcksumVerb},
+    {"lmborrow", "-status | -return FEATURE | VENDOR DATE FEATURE...", "licenses taken home",
+     LmborrowVerb},
+    {"lmpath", "-add V LIST | -override V LIST | -status", "which servers are asked", LmpathVerb},
+    {"lmnewlog", "[-c PATH] VENDOR FILE", "keeps the report log as FILE", LmnewlogVerb},
+    {"lmswitch", "[-c PATH] VENDOR FILE", "the debug log goes on in FILE", LmswitchVerb},
+    {"lmswitchr", "[-c PATH] VENDOR FILE", "the report log goes on in FILE", LmswitchrVerb},
 };
 
 std::string HelpText() {
@@ -88,6 +120,21 @@ std::string HelpText() {
       "exit: 0 done, 1 the licensing answer was no, 2 wrong usage, 3 cluster not reachable\n"
       "or no quorum; run: COMMAND's, or 124 denied, 125 other failure, 126 and 127 as env(1);\n"
       "status --check: 1 cannot lose any, 2 no quorum, 3 unknown\n");
+}
+
+bool IsLmVerb(absl::string_view name) {
+  for (const Verb& verb : kVerbs) {
+    if (verb.name == name && name.substr(0, 2) == "lm") return true;
+  }
+  return false;
+}
+
+std::string LmutilHelp() {
+  std::string text = "usage: lmutil TOOL [ARGUMENTS]; lmutil TOOL -help\n";
+  for (const Verb& verb : kVerbs) {
+    if (IsLmVerb(verb.name)) absl::StrAppend(&text, "    ", verb.name, " ", verb.takes, "\n");
+  }
+  return text;
 }
 
 bool AsksForHelp(const std::vector<std::string>& arguments) {
@@ -128,9 +175,12 @@ int Dispatch(const std::vector<std::string>& arguments) {
 int Main(const std::string& called, std::vector<std::string> arguments) {
   const std::string name = called.substr(called.rfind('/') + 1);
   if (name == "lmutil" && (arguments.empty() || arguments[0] == "-help")) {
-    ToStdout(LmstatHeader(0, 0).substr(0, LmstatHeader(0, 0).find('\n') + 1));
-    ToStdout("usage: lmutil lmstat|lmhostid|lmcksum [ARGUMENTS]\n");
+    ToStdout(absl::StrCat(LmFirstLine(), LmutilHelp()));
     return kExitDone;
+  }
+  if (name == "lmutil" && !IsLmVerb(arguments[0])) {
+    return LmRefuseUsage("lmutil",
+                         absl::InvalidArgumentError(absl::StrCat("no tool ", arguments[0])));
   }
   if (name.rfind("lm", 0) == 0 && name != "lmutil") arguments.insert(arguments.begin(), name);
   const int exit = Dispatch(arguments);

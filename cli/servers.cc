@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <random>
 #include <set>
 #include <utility>
 
@@ -13,6 +14,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "cli/foreign.h"
 #include "cli/limits.h"
 #include "client/machine.h"
 #include "triad/v1/admin.grpc.pb.h"
@@ -129,6 +133,20 @@ std::vector<client::Address> Unasked(const std::vector<NodeAnswer>& answers) {
   return more;
 }
 
+// Of those that gave no answer: is there a program of another kind? One that is silent beside nodes
+// of ours that answer hangs, and is none.
+void TellForeign(int64_t timeout_ms, std::vector<NodeAnswer>* answers) {
+  const bool any = std::any_of(answers->begin(), answers->end(),
+                               [](const NodeAnswer& answer) { return answer.status.has_value(); });
+  for (NodeAnswer& answer : *answers) {
+    if (answer.status || absl::StrContains(answer.error.message(), "refused")) continue;
+    if (any && answer.error.code() == absl::StatusCode::kDeadlineExceeded) continue;
+    const std::string other =
+        WhatElseListens(answer.address, std::min(timeout_ms, kForeignTimeoutMs));
+    if (!other.empty()) answer.error = absl::FailedPreconditionError(other);
+  }
+}
+
 }  // namespace
 
 FlagTable WithClusterFlags(FlagTable flags) {
@@ -216,6 +234,11 @@ std::string AsSearchPath(const std::vector<client::Cluster>& clusters) {
 }
 
 std::vector<NodeAnswer> AskStatus(const std::vector<client::Address>& addresses) {
+  return AskStatus(addresses, kStatusTimeoutMs);
+}
+
+std::vector<NodeAnswer> AskStatus(const std::vector<client::Address>& addresses,
+                                  int64_t timeout_ms) {
   struct Call {
     std::unique_ptr<Stub> stub;
     grpc::ClientContext context;
@@ -228,7 +251,7 @@ std::vector<NodeAnswer> AskStatus(const std::vector<client::Address>& addresses)
   for (const client::Address& address : addresses) {
     Call* call = calls.emplace_back(std::make_unique<Call>()).get();
     call->stub = Dial(client::DialTarget(address));
-    SetDeadline(&call->context, kStatusTimeoutMs);
+    SetDeadline(&call->context, timeout_ms);
     call->reader = call->stub->AsyncGetStatus(&call->context, v1::GetStatusRequest(), &queue);
     call->reader->Finish(&call->answer, &call->status, call);
   }
@@ -250,19 +273,30 @@ std::vector<NodeAnswer> AskStatus(const std::vector<client::Address>& addresses)
     }
     answers.push_back(std::move(answer));
   }
+  TellForeign(timeout_ms, &answers);
   return answers;
 }
 
 std::vector<NodeAnswer> AskCluster(const client::Cluster& cluster) {
-  std::vector<NodeAnswer> answers = AskStatus(cluster.servers);
-  for (NodeAnswer& answer : AskStatus(Unasked(answers))) answers.push_back(std::move(answer));
+  return AskCluster(cluster, kStatusTimeoutMs);
+}
+
+std::vector<NodeAnswer> AskCluster(const client::Cluster& cluster, int64_t timeout_ms) {
+  std::vector<NodeAnswer> answers = AskStatus(cluster.servers, timeout_ms);
+  for (NodeAnswer& answer : AskStatus(Unasked(answers), timeout_ms))
+    answers.push_back(std::move(answer));
   return answers;
 }
 
 std::vector<NodeAnswer> AskFirstThatAnswers(const std::vector<client::Cluster>& clusters) {
+  return AskFirstThatAnswers(clusters, kStatusTimeoutMs);
+}
+
+std::vector<NodeAnswer> AskFirstThatAnswers(const std::vector<client::Cluster>& clusters,
+                                            int64_t timeout_ms) {
   std::vector<NodeAnswer> first;
   for (const client::Cluster& cluster : clusters) {
-    std::vector<NodeAnswer> answers = AskCluster(cluster);
+    std::vector<NodeAnswer> answers = AskCluster(cluster, timeout_ms);
     for (const NodeAnswer& answer : answers) {
       if (answer.status) return answers;
     }
@@ -270,6 +304,26 @@ std::vector<NodeAnswer> AskFirstThatAnswers(const std::vector<client::Cluster>& 
   }
   return first;
 }
+
+namespace {
+
+// A cluster that tells only administrators: through this host's admin socket, if it has one.
+absl::StatusOr<v1::Usage> AskUsageAsAdministrator(const std::string& cluster,
+                                                  const v1::GetUsageRequest& request,
+                                                  const std::string& refusal) {
+  const std::string named = client::RealMachine().environment("TRIAD_ADMIN_SOCKET").value_or("");
+  const std::string socket = named.empty() ? kDefaultAdminSocket : absl::StrCat("unix:", named);
+  const auto local = AskNode(socket);
+  if (local.ok() && local->cluster_id() == cluster) {
+    grpc::ClientContext context;
+    SetDeadline(&context, kUsageTimeoutMs);
+    v1::Usage usage;
+    if (Dial(socket)->GetUsage(&context, request, &usage).ok()) return usage;
+  }
+  return absl::PermissionDeniedError(refusal);
+}
+
+}  // namespace
 
 absl::StatusOr<v1::Usage> AskUsage(const std::vector<NodeAnswer>& nodes,
                                    const v1::GetUsageRequest& request) {
@@ -296,6 +350,9 @@ absl::StatusOr<v1::Usage> AskUsage(const std::vector<NodeAnswer>& nodes,
         Dial(client::DialTarget(node->address))->GetUsage(&context, request, &usage);
     if (status.ok()) return usage;
     last = absl::UnavailableError(Reason(status));
+    if (status.error_code() == grpc::StatusCode::PERMISSION_DENIED) {
+      return AskUsageAsAdministrator(node->status->cluster_id(), request, Reason(status));
+    }
   }
   return last;
 }
@@ -320,25 +377,91 @@ absl::StatusOr<uint32_t> AskTransferLead(const std::string& target, uint32_t to)
   return answer.leader();
 }
 
+namespace {
+
+// Calls `ask` until it says what came of it, or the time is over: what is asked must be such that
+// twice is once.
+template <typename Ask>
+absl::Status AskUntilCertain(Ask ask) {
+  const absl::Time end = absl::Now() + absl::Milliseconds(kChangeTimeoutMs);
+  for (int tries = 1;; ++tries) {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(end));
+    const grpc::Status status = ask(&context);
+    if (status.ok()) return absl::OkStatus();
+    const bool certain = status.error_code() != grpc::StatusCode::UNAVAILABLE &&
+                         status.error_code() != grpc::StatusCode::DEADLINE_EXCEEDED;
+    const absl::Time again = absl::Now() + absl::Milliseconds(kActAgainMs);
+    if (certain || tries == kActTriesMax || again >= end) return ToAbsl(status);
+    // Nobody has listened from the beginning: nothing to wait for.
+    if (absl::StrContains(status.error_message(), "refused") ||
+        absl::StrContains(status.error_message(), "No such file")) {
+      return ToAbsl(status);
+    }
+    absl::SleepFor(again - absl::Now());
+  }
+}
+
+}  // namespace
+
+// Installing replaces the set that it was made for, so a second time finds nothing to change.
 absl::StatusOr<v1::RereadResponse> AskReread(const std::string& target,
                                              const v1::RereadRequest& request) {
+  const auto stub = Dial(target);
+  v1::RereadResponse answer;
+  const absl::Status status = AskUntilCertain(
+      [&](grpc::ClientContext* context) { return stub->Reread(context, request, &answer); });
+  if (!status.ok()) return status;
+  return answer;
+}
+
+absl::StatusOr<v1::RotateLogsResponse> AskRotateLogs(const std::string& target,
+                                                     const v1::RotateLogsRequest& request) {
   grpc::ClientContext context;
   SetDeadline(&context, kChangeTimeoutMs);
-  v1::RereadResponse answer;
-  const grpc::Status status = Dial(target)->Reread(&context, request, &answer);
+  v1::RotateLogsResponse answer;
+  const grpc::Status status = Dial(target)->RotateLogs(&context, request, &answer);
   if (!status.ok()) return ToAbsl(status);
   return answer;
 }
 
-absl::StatusOr<v1::Outcome> AskAct(const std::string& target, const v1::AdminCommand& command) {
+absl::StatusOr<v1::StopResponse> AskStop(const std::string& target,
+                                         const v1::StopRequest& request) {
   grpc::ClientContext context;
   SetDeadline(&context, kChangeTimeoutMs);
+  v1::StopResponse answer;
+  const grpc::Status status = Dial(target)->Stop(&context, request, &answer);
+  if (!status.ok()) return ToAbsl(status);
+  return answer;
+}
+
+absl::StatusOr<v1::DrainResponse> AskDrain(const std::string& target,
+                                           const v1::DrainRequest& request) {
+  const auto stub = Dial(target);
+  v1::DrainResponse answer;
+  const absl::Status status = AskUntilCertain(
+      [&](grpc::ClientContext* context) { return stub->Drain(context, request, &answer); });
+  if (!status.ok()) return status;
+  return answer;
+}
+
+absl::StatusOr<v1::Outcome> AskAct(const std::string& target, const v1::AdminCommand& command) {
+  const auto stub = Dial(target);
   v1::ActRequest request;
   *request.mutable_command() = command;
+  if (request.command().id().empty()) request.mutable_command()->set_id(DrawId());
   v1::ActResponse answer;
-  const grpc::Status status = Dial(target)->Act(&context, request, &answer);
-  if (!status.ok()) return ToAbsl(status);
+  const absl::Status status = AskUntilCertain(
+      [&](grpc::ClientContext* context) { return stub->Act(context, request, &answer); });
+  if (!status.ok()) return status;
   return std::move(*answer.mutable_outcome());
+}
+
+std::string DrawId() {
+  std::random_device random;
+  std::string id;
+  while (id.size() < kAdminIdBytes) id.push_back(static_cast<char>(random() & 0xFF));
+  return id;
 }
 
 std::string AdminTarget(const Args& args, const std::vector<NodeAnswer>& answers) {

@@ -49,15 +49,24 @@ struct NodeAnswer {
   absl::Status error;  // if there is none
 };
 // Asks all at once. In the order of `addresses`.
+std::vector<NodeAnswer> AskStatus(const std::vector<client::Address>& addresses,
+                                  int64_t timeout_ms);
 std::vector<NodeAnswer> AskStatus(const std::vector<client::Address>& addresses);
 // The same for a whole cluster, also for nodes that only the asked ones know of (a search path may
 // name one of three).
+std::vector<NodeAnswer> AskCluster(const client::Cluster& cluster, int64_t timeout_ms);
 std::vector<NodeAnswer> AskCluster(const client::Cluster& cluster);
 // The first cluster of which a node answers; the first one if none does.
+std::vector<NodeAnswer> AskFirstThatAnswers(const std::vector<client::Cluster>& clusters,
+                                            int64_t timeout_ms);
 std::vector<NodeAnswer> AskFirstThatAnswers(const std::vector<client::Cluster>& clusters);
 
+// The error of a node says that something else listens there: FlexNet's lmgrd, or another program.
+bool IsForeign(const absl::Status& error);
+
 // What the cluster of these nodes has in use, from the first node that can say: the leader first.
-// UNAVAILABLE: none can; one line that says what is missing.
+// UNAVAILABLE: none can; one line that says what is missing. PERMISSION_DENIED: only administrators
+// are told (-63).
 absl::StatusOr<v1::Usage> AskUsage(const std::vector<NodeAnswer>& nodes,
                                    const v1::GetUsageRequest& request);
 
@@ -67,7 +76,15 @@ absl::StatusOr<uint32_t> AskTransferLead(const std::string& target, uint32_t to)
 // UNAVAILABLE, DEADLINE_EXCEEDED: it may have happened; any other error: it did not.
 absl::StatusOr<v1::RereadResponse> AskReread(const std::string& target,
                                              const v1::RereadRequest& request);
+absl::StatusOr<v1::RotateLogsResponse> AskRotateLogs(const std::string& target,
+                                                     const v1::RotateLogsRequest& request);
+absl::StatusOr<v1::StopResponse> AskStop(const std::string& target, const v1::StopRequest& request);
+absl::StatusOr<v1::DrainResponse> AskDrain(const std::string& target,
+                                           const v1::DrainRequest& request);
+// Draws an id for the command, so that asking again, as it does while leaders change, is once.
 absl::StatusOr<v1::Outcome> AskAct(const std::string& target, const v1::AdminCommand& command);
+// 16 bytes that nobody else has.
+std::string DrawId();
 
 // Where an administrator's verb asks: --admin-socket or TRIAD_ADMIN_SOCKET, else this host's socket
 // if it is a node's of the cluster, else the first node that answered.

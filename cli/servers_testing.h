@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "client/search_path.h"
 #include "triad/v1/admin.grpc.pb.h"
@@ -38,6 +40,7 @@ class FakeNode : public v1::AdminService::Service {
   grpc::Status GetUsage(grpc::ServerContext*, const v1::GetUsageRequest*,
                         v1::Usage* response) override {
     ++usage_calls;
+    *response = usage;
     response->set_index(status.slot());
     return usage_result;
   }
@@ -57,14 +60,46 @@ class FakeNode : public v1::AdminService::Service {
   grpc::Status Act(grpc::ServerContext*, const v1::ActRequest* request,
                    v1::ActResponse* response) override {
     act = request->command();
+    act_ids.push_back(act.id());
+    if (act_failures > 0) {
+      --act_failures;
+      return grpc::Status(grpc::StatusCode::UNAVAILABLE, "an election is under way");
+    }
     *response->mutable_outcome() = act_outcome;
     return act_result;
   }
 
+  grpc::Status Stop(grpc::ServerContext*, const v1::StopRequest* request,
+                    v1::StopResponse* response) override {
+    stop_request = *request;
+    *response = stop_response;
+    return stop_result;
+  }
+  grpc::Status Drain(grpc::ServerContext*, const v1::DrainRequest* request,
+                     v1::DrainResponse* response) override {
+    drain_request = *request;
+    response->set_node(request->node() == 0 ? status.slot() : request->node());
+    if (on_drain) on_drain();
+    return grpc::Status::OK;
+  }
+  grpc::Status RotateLogs(grpc::ServerContext*, const v1::RotateLogsRequest* request,
+                          v1::RotateLogsResponse* response) override {
+    rotate_request = *request;
+    response->add_paths("/old");
+    return grpc::Status::OK;
+  }
+
   int port = 0;
   v1::NodeStatus status;
+  v1::StopRequest stop_request;
+  v1::StopResponse stop_response;
+  grpc::Status stop_result = grpc::Status::OK;
+  v1::DrainRequest drain_request;
+  std::function<void()> on_drain;
+  v1::RotateLogsRequest rotate_request;
   grpc::Status usage_result = grpc::Status::OK;
   int usage_calls = 0;
+  v1::Usage usage;
   grpc::Status transfer_result = grpc::Status::OK;
   std::function<void(uint32_t to)> on_transfer;
   int transfer_calls = 0;
@@ -73,6 +108,8 @@ class FakeNode : public v1::AdminService::Service {
   grpc::Status reread_result = grpc::Status::OK;
   v1::AdminCommand act;
   v1::Outcome act_outcome;
+  std::vector<std::string> act_ids;  // of each time it was asked
+  int act_failures = 0;              // so often it cannot say what came of it
   grpc::Status act_result = grpc::Status::OK;
 
  private:
