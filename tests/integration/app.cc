@@ -1,4 +1,4 @@
-// An application for the tests that kill applications: `app PATH NAME`.
+// An application for the tests that kill applications: `app PATH NAME [HOST DISPLAY]`.
 //
 // Commands, one a line on stdin: `checkout FEATURE COUNT`, `checkin`, `status`, `quit`. Answers and
 // events, one a line on stdout: `open`, `granted HANDLE NODE`, `denied TEXT`, `returned`,
@@ -39,10 +39,14 @@ const char* StateName(triad::LicenseState state) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3) return 2;
+  if (argc != 3 && argc != 5) return 2;
   triad::ClientOptions options;
   options.license_path = argv[1];
   options.user = argv[2];
+  if (argc == 5) {
+    options.host = argv[3];
+    options.display = argv[4];
+  }
   options.on_event = [](const triad::Event& event) {
     std::ostringstream line;
     line << "event " << triad::EventName(event.kind) << " " << event.feature << " " << event.handle

@@ -26,6 +26,12 @@ AppProcess::AppProcess(const std::string& path, const std::string& name)
   EXPECT_EQ(ReadAnswer(), "open") << name;
 }
 
+AppProcess::AppProcess(const std::string& path, const std::string& name, const std::string& host,
+                       const std::string& display)
+    : process_({{TRIAD_APP, path, name, host, display}, {}, "", /*pipes=*/true}) {
+  EXPECT_EQ(ReadAnswer(), "open") << name;
+}
+
 std::string AppProcess::ReadAnswer() {
   for (;;) {
     auto line = process_.ReadLine(kAnswerMs);

@@ -13,6 +13,8 @@ class AppProcess {
  public:
   // Starts it; its session is open when this returns, or the test has failed.
   AppProcess(const std::string& path, const std::string& name);
+  AppProcess(const std::string& path, const std::string& name, const std::string& host,
+             const std::string& display);
 
   // The handle; 0: denied, or no answer (then the test has failed).
   uint64_t Checkout(const std::string& feature, uint64_t count = 1);

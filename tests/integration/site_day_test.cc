@@ -1,0 +1,234 @@
+// A day at a site: what an administrator types, and sees, on three daemons: install, look, free a
+// stale license, change the licenses, take a node away for maintenance, report. The transcript is
+// docs/day-at-a-site.md; TRIAD_WRITE_TRANSCRIPT=1 writes it anew.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <cstdlib>
+#include <regex>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "tests/integration/app_process.h"
+#include "tests/integration/cluster.h"
+
+#ifdef TRIAD_TOOL
+
+namespace triad::integration {
+namespace {
+
+constexpr char kTranscript[] = TRIAD_SOURCE_DIR "/docs/day-at-a-site.md";
+
+ClientOptions Who(const Cluster& cluster, const std::string& user, const std::string& host) {
+  ClientOptions options = OptionsFor(cluster.path(), "phone");
+  options.user = user;
+  options.host = host;
+  options.display = ":0";
+  return options;
+}
+
+class SiteDayTest : public ::testing::Test {
+ protected:
+  static Cluster::Options TheOptions() {
+    Cluster::Options options;
+    // On a loaded machine nobody leads but who was told to.
+    options.flags = {"--heartbeat=200ms", "--election-timeout=1500ms"};
+    options.features =
+        "INCREMENT tserver_sdn genesys.d 8.0 permanent 10\n"
+        "INCREMENT gvp_port genesys.d 8.5 31-dec-2099 3\n";
+    return options;
+  }
+  SiteDayTest() : cluster_(TheOptions()) {}
+
+  RunResult Tool(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.begin(), {TRIAD_TOOL, "-c", cluster_.path()});
+    return RunToEnd(arguments);
+  }
+  void Say(const std::string& text) {
+    absl::StrAppend(&text_, open_ ? "```\n\n" : "", text, "\n");
+    open_ = false;
+  }
+  // What is typed, with PATH for where the cluster is, and what it prints.
+  void Type(const std::string& line, int node = 0) {
+    absl::StrAppend(&text_, open_ ? "" : "\n```text\n", "$ ", Plain(line), "\n");
+    open_ = true;
+    std::vector<std::string> argv;
+    std::string word;
+    for (const char c : line + " ") {
+      if (c != ' ') {
+        word += c;
+      } else if (!word.empty()) {
+        argv.push_back(Meant(word));
+        word.clear();
+      }
+    }
+    const std::string tools = std::string(TRIAD_TOOL).substr(0, std::string(TRIAD_TOOL).rfind('/'));
+    argv[0] = absl::StrCat(tools, "/", argv[0]);
+    std::vector<std::string> environment = {absl::StrCat("LM_LICENSE_FILE=", cluster_.path()),
+                                            "HOME=/nonexistent", "TZ=UTC"};
+    if (node != 0)
+      environment.push_back(absl::StrCat("TRIAD_ADMIN_SOCKET=", cluster_.Socket(node)));
+    const RunResult result = RunToEnd(argv, environment);
+    absl::StrAppend(&text_, Plain(result.output));
+    if (result.exit_status != 0) {
+      absl::StrAppend(&text_, "exit status ", result.exit_status, "\n");
+    }
+  }
+  std::string Meant(const std::string& word) const {
+    return absl::StrReplaceAll(word, {{"27001@lic1", cluster_.Address(1)},
+                                      {"/etc/triad/license.dat", cluster_.LicenseFile(1)}});
+  }
+  // Without what is another one each time: ports, directories, dates, who runs the test.
+  std::string Plain(std::string text) const {
+    for (int node = 1; node <= 3; ++node) {
+      const std::string lic = absl::StrCat("lic", node);
+      text =
+          absl::StrReplaceAll(text, {{cluster_.Address(node), absl::StrCat("27001@", lic)},
+                                     {absl::StrCat(cluster_.Host(node), "/", cluster_.port(node)),
+                                      absl::StrCat(lic, "/27001")},
+                                     {cluster_.LicenseFile(node), "/etc/triad/license.dat"}});
+      text = absl::StrReplaceAll(text, {{cluster_.Host(node), lic}});
+    }
+    const std::pair<const char*, const char*> kVarying[] = {
+        {"status on [A-Z][a-z]{2} [0-9/]+ [0-9:]+", "status on Mon 6/15/2026 12:00"},
+        {"start [A-Z][a-z]{2} [0-9]+/[0-9]+ [0-9:]+", "start Mon 6/15 12:00"},
+        {"20[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}", "2026-06-15 12:00:00"},
+        {"20[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}", "2026-06-15 12:00"},
+        {"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|\\+00:00)", "2026-06-15T08:00:00Z"},
+        // To which server an application is attached is its own choice.
+        {"\\(lic[123]/27001", "(lic1/27001"},
+        {" [123]  2026-06-15 12:00 ", " 1  2026-06-15 12:00 "},
+        {"[0-9]+ records, 1 to [0-9]+", "15 records, 1 to 15"},
+        {"[^ ]+ \\(uid [0-9]+\\)", "root (uid 0)"},
+        {" v[0-9]+\\.[0-9]+\\.[0-9]+\n", " v1.0.0\n"},
+    };
+    for (const auto& [pattern, plain] : kVarying) {
+      text = std::regex_replace(text, std::regex(pattern), plain);
+    }
+    return text;
+  }
+  void Compare() {
+    if (open_) text_ += "```\n";
+    if (std::getenv("TRIAD_WRITE_TRANSCRIPT") != nullptr) WriteFileOrDie(kTranscript, text_);
+    EXPECT_EQ(ReadFileOrEmpty(kTranscript), text_)
+        << "TRIAD_WRITE_TRANSCRIPT=1 writes docs/day-at-a-site.md anew";
+  }
+
+  Cluster cluster_;
+  std::string text_;
+  bool open_ = false;
+};
+
+TEST_F(SiteDayTest, WhatAnAdministratorTypesAndSees) {
+  ASSERT_TRUE(cluster_.Start());
+  ASSERT_TRUE(WaitFor([&] {
+    const auto status = cluster_.Status(1);
+    return status && status->cluster_version() >= 3;  // all nodes have met
+  }));
+  ASSERT_TRUE(WaitFor([&] {
+    (void)Tool({"transfer-lead", "--to=1"});
+    return cluster_.Leader() == 1 && Tool({"status", "--check"}).exit_status == 0;
+  }));
+  // What came before it is not part of the day.
+  const std::string morning =
+      absl::FormatTime(absl::RFC3339_full, absl::Now(), absl::UTCTimeZone());
+  Say("# A day at a site\n\n"
+      "Three servers, lic1, lic2 and lic3, run as one. This page is what an administrator types "
+      "on\n"
+      "lic1, and what is printed; `tests/integration/site_day_test.cc` plays it against three\n"
+      "daemons and compares. Dates, ports and paths are made alike.\n\n"
+      "## Morning: the servers were installed yesterday\n\n"
+      "One of three may fail; lic1 leads.");
+  Type("triad status --check");
+  Type("triad verify --vendor-keys=" + cluster_.Keys() + " /etc/triad/license.dat");
+  text_ = absl::StrReplaceAll(text_, {{cluster_.Keys(), "/etc/triad/vendors.d"}});
+
+  Say("## Who works with what\n\n"
+      "ann and bob have phone licenses, cid waits for a voice port.");
+  AppProcess ann(cluster_.path(), "ann", "pc1", ":0");
+  std::vector<Result<License>> kept;  // outlives the client that fills it
+  auto bob = Client::Open(Who(cluster_, "bob", "pc2"));
+  auto cid = Client::Open(Who(cluster_, "cid", "pc3"));
+  ASSERT_TRUE(bob && cid);
+  ASSERT_NE(ann.Checkout("tserver_sdn", 3), 0u);
+  ASSERT_NE(ann.Checkout("gvp_port", 3), 0u);
+  auto phone = bob->Checkout(Want("tserver_sdn", 1));
+  ASSERT_TRUE(phone);
+  EXPECT_FALSE(bob->Checkout(Want("gvp_port", 1)));
+  CheckoutOptions wait;
+  wait.wait = true;
+  cid->CheckoutAsync(Want("gvp_port", 2), wait,
+                     [&kept](Result<License> license) { kept.push_back(std::move(license)); });
+  ASSERT_TRUE(WaitFor([&] {
+    const auto usage = cluster_.UsageOfAny();
+    for (const auto& feature : usage.features()) {
+      if (feature.queued() == 1) return true;
+    }
+    return false;
+  }));
+  Type("lmstat -a");
+  Type("triad features");
+  Type("triad who");
+  Type("triad queue");
+  Type("triad denials");
+
+  ann.process().Signal(SIGSTOP);
+  Say("## ann's machine hangs at lunch\n\n"
+      "Her voice ports are wanted now. `lmremove` takes the words that `lmstat` has printed; cid,\n"
+      "who waits, has them at once.");
+  Type("lmremove gvp_port ann pc1 :0", 1);
+  ASSERT_TRUE(WaitFor([&] { return cluster_.Used("gvp_port") == 2; }));
+  Type("lmstat -f gvp_port");
+  Type("lmremove gvp_port nobody pc1 :0", 1);
+
+  Say("## Five more licenses have come\n\n"
+      "The new file is in place on lic1. First a look at what it would change, then the change, "
+      "on\n"
+      "all three.");
+  for (const int node : {1, 2, 3}) {
+    cluster_.WriteLicense(node,
+                          "INCREMENT tserver_sdn genesys.d 8.0 permanent 15\n"
+                          "INCREMENT gvp_port genesys.d 8.5 31-dec-2099 3\n");
+  }
+  Type("triad reread --dry-run", 1);
+  Type("lmreread", 1);
+  Type("lmstat -f tserver_sdn --no-user-info");
+
+  Say("## lic1 gets more memory\n\n"
+      "Its clients go to the others and so does the lead; then it is stopped. Nobody loses a\n"
+      "license, and whoever asks is served.");
+  Type("triad transfer-lead --to=2", 1);
+  Type("triad drain --node=1", 1);
+  Type("lmdown -c 27001@lic1 -q", 1);
+  EXPECT_EQ(cluster_.process(1).WaitForExit(), 0);
+  Type("lmstat");
+  EXPECT_EQ(cluster_.Used("tserver_sdn"), 4u);
+  cluster_.StartNode(1);
+  ASSERT_TRUE(WaitFor([&] {
+    const auto status = cluster_.Status(1);
+    return status && status->quorum();
+  }));
+  ASSERT_TRUE(cluster_.WaitForAgreement());
+  ASSERT_TRUE(WaitFor([&] { return Tool({"status", "--check"}).exit_status == 0; }));
+  Say("It is back, and knows what it has missed.");
+  Type("triad status --check");
+
+  Say("## Evening: what happened today\n\n"
+      "Each record says who did it.");
+  Type("triad usage --from=" + morning);
+  Type("triad usage --verify -c 27001@lic1");
+  // Its hash is another one each time.
+  text_ =
+      std::regex_replace(text_, std::regex("its end is [0-9a-f]+"), "its end is 0123456789abcdef");
+  Compare();
+}
+
+}  // namespace
+}  // namespace triad::integration
+
+#endif  // TRIAD_TOOL
