@@ -503,8 +503,14 @@ void Session::OnCallFailure(size_t server, Call& call, const v1::Failure& failur
     case v1::Failure::DISK_LOW:
       if (call.done) return Fail(call, MakeStatus(ErrorKind::kOverloaded, 0, failure.reason()));
       return SetDue(call, Now() + Jittered(*env_.random, kRetryMsMax));
-    case v1::Failure::MALFORMED:
     case v1::Failure::REFUSED:
+      // One node's word (not all know the command yet, as far as it knows): it says nothing of a
+      // copy that another has, or may have executed.
+      if (!failure.certain() || call.uncertain || !call.out.empty()) {
+        return SetDue(call, Now() + Jittered(*env_.random, kNoQuorumRetryMs));
+      }
+      [[fallthrough]];
+    case v1::Failure::MALFORMED:
       // Asked again, it would be refused again.
       MarkAnswered(call.seq);
       return OnDenied(call, MakeStatus(ErrorKind::kUsage, -42, failure.reason()));

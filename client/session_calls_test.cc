@@ -189,6 +189,21 @@ TEST(SessionCalls, AQuorumThatComesBackInTimeServes) {
   EXPECT_TRUE(call->status.has_value() && call->status->ok());
 }
 
+// The simulator, seed 4857.
+TEST(SessionCalls, OneNodesRefusalSaysNothingOfTheCopyThatAnotherHas) {
+  World world;
+  world.Attach();
+  world.cluster.modes = {Mode::kMute, Mode::kTooOld, Mode::kTooOld};
+  auto call = world.Checkout();
+  world.Pass(1000);
+  EXPECT_FALSE(call->status.has_value()) << call->status->ToString();
+  EXPECT_EQ(world.cluster.executed, 1);
+  world.cluster.modes = std::vector<Mode>(3, Mode::kServes);
+  world.Pass(3000);
+  EXPECT_TRUE(call->status.has_value() && call->status->ok());
+  EXPECT_EQ(world.cluster.executed, 1);
+}
+
 TEST(SessionCalls, ANodeThatWasAskedAgainIsWaitedFor) {
   World world;
   world.Attach();

@@ -51,7 +51,12 @@ void Session::OnQueued(Call& call, const v1::Queued& queued) {
   const int64_t limit_ms = call.checkout.wait_ms();
   SetLook(call, limit_ms > 0 ? Now() + limit_ms + kWaitSlackMs : INT64_MAX);
   auto early = early_.find(call.ticket);
-  if (early == early_.end()) return TellQueued(call, queued.position());
+  if (early == early_.end()) {
+    // An answer to one of several copies may be older than what has become of the ticket since, and
+    // the news of that may have gone to a connection that is no more.
+    if (call.attempts > 1) Reattach("the queue is to be looked at again", true);
+    return TellQueued(call, queued.position());
+  }
   const v1::SessionEvent event = std::move(early->second);
   early_.erase(early);
   OnQueueEvent(event);

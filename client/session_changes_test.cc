@@ -76,6 +76,20 @@ TEST(SessionChanges, AGrantThatComesBeforeItsTicketIsNotForgotten) {
   EXPECT_EQ(world.cluster.InUse(), 12u);
 }
 
+// The simulator, seed 5944.
+TEST(SessionChanges, ATicketThatIsTakenFromALateAnswerIsLookedFor) {
+  World world;
+  world.Attach();
+  world.Hold(10);
+  world.cluster.modes[0] = Mode::kMute;
+  auto waiting = world.CheckoutOn(Waiting(), {Want("f", 2)});
+  (void)world.cluster.GrantWaiting();  // told to nobody
+  world.cluster.modes[0] = Mode::kServes;
+  world.Pass(5000);  // asked again: the ticket, as if it still waited
+  ASSERT_TRUE(waiting->status.has_value() && waiting->status->ok());
+  EXPECT_EQ(world.cluster.InUse(), 12u);
+}
+
 TEST(SessionChanges, LeavingTheQueueGivesBackWhatIsGrantedInThatMoment) {
   Queue world;
   const v1::ServerMessage granted = world.cluster.GrantWaiting();

@@ -27,6 +27,7 @@ enum class Mode {
   kSilent,    // takes messages and does nothing
   kMute,      // does what it is asked, answers nothing
   kNoQuorum,  // refuses, certainly
+  kTooOld,    // refuses requests: not all nodes know such a command yet, as far as it knows
 };
 
 class FakeCluster {
@@ -49,6 +50,8 @@ class FakeCluster {
     if (in.has_heartbeat()) return OnHeartbeat(node, in, out);
     if (modes[node] == Mode::kNoQuorum) {
       Fail(out, v1::Failure::NO_QUORUM, "no quorum: waiting for node 2 or 3");
+    } else if (modes[node] == Mode::kTooOld && in.has_request()) {
+      Fail(out, v1::Failure::REFUSED, "not possible yet");
     } else if (in.has_open()) {
       OnOpen(node, in.open(), out);
     } else if (in.has_attach()) {
