@@ -68,6 +68,8 @@ class Checks {
   void JudgeHistory();
 
   Recorder& recorder() { return recorder_; }
+  // Two nodes were lost for good, and the third went on with what it had.
+  bool any_lost() const { return new_cluster_from_ > 0; }
   size_t WaitersOf(const std::string& session) const { return model_.WaitersOf(session); }
   uint64_t committed() const { return committed_.size(); }
   uint64_t commands() const { return commands_; }

@@ -274,16 +274,22 @@ bool App::CountsAsConfirmed(uint64_t handle) {
   return false;
 }
 
-bool App::Settled() const {
-  if (!running() || closing_) return true;
+std::string App::Restless() const {
+  if (!running() || closing_) return "";
   for (const auto& [id, view] : licenses_) {
-    if (view.state == LicenseState::kUnconfirmed) return false;
+    if (view.state != LicenseState::kUnconfirmed) continue;
+    return absl::StrCat("app ", number_, ": license ", view.handle, " is unconfirmed");
   }
   for (const auto& [number, asked] : waiting_) {
-    if (asked.kind != Ask::kWait) return false;
+    if (asked.kind == Ask::kWait) continue;
+    return absl::StrCat("app ", number_, ": request ", number, " is not answered");
   }
   // Whoever still waits has a place in the queue, and nobody else of it has.
-  return cluster_->checks().WaitersOf(session_id_) == waiting_.size();
+  const size_t places = cluster_->checks().WaitersOf(session_id_);
+  // (That somebody left a queue may be among what a cluster has lost for good.)
+  if (places == waiting_.size() || cluster_->checks().any_lost()) return "";
+  return absl::StrCat("app ", number_, " waits for ", waiting_.size(), " checkouts, and has ",
+                      places, " places in queues");
 }
 
 // --- What the library tells it

@@ -61,8 +61,8 @@ class App final : public client::Transport,
   bool was_uncertain() const { return was_uncertain_; }
   bool closing() const { return closing_; }
   const std::map<client::LicenseId, client::LicenseView>& licenses() const { return licenses_; }
-  // Whether the application knows where it stands: attached, or told of every loss.
-  bool Settled() const;
+  // What it still waits for, or does not know; "" when it knows where it stands.
+  std::string Restless() const;
 
   // --- client::Environment
   void Connect(size_t server) override;

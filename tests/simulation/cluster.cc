@@ -139,6 +139,8 @@ std::vector<std::string> Cluster::Describe() {
 }
 
 void Cluster::BootLater(int slot, int64_t delay_us) {
+  // A stop that was under way when all was healed is no fault any more.
+  if (healed_) delay_us = std::min(delay_us, 10 * kMs);
   world_.After(delay_us, [this, slot] {
     if (may_boot_[static_cast<size_t>(slot)]) host(slot).Boot();
   });
@@ -230,6 +232,7 @@ bool Cluster::Waited(int64_t limit_us, const std::function<bool()>& until,
 // The faults are over: all nodes that can run do, and reach each other.
 void Cluster::Heal() {
   world_.Note("heal all");
+  healed_ = true;
   faults_->Stop();
   network_.HealAll();
   for (const auto& machine : machines_) Resume(machine.get());
@@ -328,19 +331,24 @@ int64_t Cluster::FetchTimeUs() const {
 // Nothing new is asked; everything that was is answered, everyone knows where they stand.
 bool Cluster::Quiet() {
   for (App* app : app_list_) app->SetQuiet();
-  const auto rest = [this] {
+  std::string restless;
+  const auto rest = [this, &restless] {
+    restless.clear();
     for (App* app : app_list_) {
-      if (!app->Settled()) return false;
+      if (restless.empty()) restless = app->Restless();
     }
     for (const auto& node : hosts_) {
-      if (node->out()) continue;
+      if (node->out() || !restless.empty()) continue;
       if (!node->running() || node->node()->ledger().applied().index != checks_->committed()) {
-        return false;
+        restless = absl::StrCat("node ", node->slot(), " is behind");
       }
     }
-    return true;
+    return restless.empty();
   };
-  return Waited(30 * kSecond, rest, "applications and nodes have not come to rest");
+  for (const int64_t end = world_.now_us() + 30 * kSecond; world_.now_us() < end && !rest();) {
+    if (!world_.RunUntil(world_.now_us() + 20 * kMs)) return false;
+  }
+  return Waited(0, rest, absl::StrCat("not come to rest: ", restless));
 }
 
 bool Cluster::Run() {

@@ -76,6 +76,7 @@ class Cluster {
   const Plan plan_;
   Network network_;
   std::unique_ptr<Checks> checks_;
+  bool healed_ = false;
   std::unique_ptr<Faults> faults_;
   std::vector<std::unique_ptr<Host>> hosts_;
   std::vector<std::unique_ptr<Machine>> machines_;

@@ -83,17 +83,18 @@ std::string Plan::Describe() const {
   };
   return absl::StrCat(
       nodes, " nodes, ", apps, " apps on ", machines, " machines, ", safety_us / kSecond, " s",
-      calm ? ", calm" : "", ", latency ", latency_low_us, "-", latency_high_us, " us, sync ",
-      sync_low_us, "-", sync_high_us, " us, ttl ", ttl_ms, " ms, segment ", segment_bytes,
-      mean("crash", rates.crash_us), mean("power", rates.power_us), mean("pause", rates.pause_us),
-      mean("cut", rates.cut_us), mean("reset", rates.reset_us), mean("stuck", rates.stuck_us),
-      mean("disk_error", rates.disk_error_us), mean("disk_full", rates.disk_full_us),
-      mean("clock", rates.clock_us), mean("slow", rates.slow_us), mean("stop", rates.stop_us),
-      mean("transfer", rates.transfer_us), mean("client_pause", rates.client_pause_us),
-      mean("damage", rates.damage_us), mean("loss", rates.loss_us),
-      mean("isolate", rates.isolate_us), mean("client_cut", rates.client_cut_us),
-      mean("install", rates.install_us), mean("upgrade", rates.upgrade_us), " keep/",
-      log_keep_entries, "/", log_keep_bytes, mean("read", read_us),
+      calm ? ", calm" : "", queues ? ", queues" : "", ", latency ", latency_low_us, "-",
+      latency_high_us, " us, sync ", sync_low_us, "-", sync_high_us, " us, ttl ", ttl_ms,
+      " ms, segment ", segment_bytes, mean("crash", rates.crash_us), mean("power", rates.power_us),
+      mean("pause", rates.pause_us), mean("cut", rates.cut_us), mean("reset", rates.reset_us),
+      mean("stuck", rates.stuck_us), mean("disk_error", rates.disk_error_us),
+      mean("disk_full", rates.disk_full_us), mean("clock", rates.clock_us),
+      mean("slow", rates.slow_us), mean("stop", rates.stop_us), mean("transfer", rates.transfer_us),
+      mean("client_pause", rates.client_pause_us), mean("damage", rates.damage_us),
+      mean("loss", rates.loss_us), mean("isolate", rates.isolate_us),
+      mean("client_cut", rates.client_cut_us), mean("install", rates.install_us),
+      mean("upgrade", rates.upgrade_us), " keep/", log_keep_entries, "/", log_keep_bytes,
+      mean("read", read_us),
       lost_ppm + twice_ppm + late_ppm == 0
           ? ""
           : absl::StrCat(" raw ", lost_ppm, "/", twice_ppm, "/", late_ppm, " ppm"));
