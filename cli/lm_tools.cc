@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "cli/limits.h"
 #include "cli/output.h"
 #include "cli/status.h"
 
@@ -60,7 +61,7 @@ absl::StatusOr<LmTarget> FindLmTarget(const Args& args) {
     return absl::NotFoundError(absl::StrCat(found.status().message(), " (", kLmNoLicenseFile, ")"));
   }
   LmTarget to;
-  to.nodes = AskFirstThatAnswers(found->clusters);
+  to.nodes = AskFirstThatAnswers(found->clusters, kActAskMs);
   const ClusterView view = MergeStatus(to.nodes);
   if (!view.any_answer) {
     const absl::Status& error = to.nodes.front().error;

@@ -83,7 +83,7 @@ TEST(SessionGrants, AGrantNewerThanTheStateIsNotLost) {
   world.cluster.modes[1] = world.cluster.modes[2] = Mode::kSilent;
   world.Down(0);  // an Attach is on its way to 1
   world.Pass(0);
-  const auto& [server, attach] = world.log.back();
+  const auto [server, attach] = world.log.back();
   ASSERT_TRUE(attach.has_attach());
   auto state = *world.cluster.Handle(server, attach);  // written down, not delivered yet
   world.cluster.modes[2] = Mode::kServes;
