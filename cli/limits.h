@@ -8,11 +8,11 @@ namespace triad::cli {
 
 // A node that runs answers in a millisecond; one that hangs must not make `triad status` hang.
 inline constexpr int64_t kStatusTimeoutMs = 1'000;
-// What listens where no node answered: ours would have shown itself in a round trip.
-inline constexpr int64_t kForeignTimeoutMs = 500;
 // The same for tools that are to change something: to give up on a machine that is only busy would
 // be worse than to wait.
 inline constexpr int64_t kActAskMs = 3'000;
+// What listens where no node answered: ours would have shown itself in a round trip.
+inline constexpr int64_t kForeignTimeoutMs = 500;
 // A node refuses a read without a quorum after 1.9 s; its reason is worth waiting for.
 inline constexpr int64_t kUsageTimeoutMs = 3'000;
 // 10,000 sessions with ten checkouts each, some 200 bytes apiece, are 20 MB.
