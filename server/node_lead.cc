@@ -233,11 +233,6 @@ std::optional<v1::Failure> Node::Objection(const v1::Command& command) const {
   }
   if (const uint32_t needed = license::RequiredVersion(command);
       needed > ledger_->cluster_version()) {
-    // What was agreed on before this node led may say otherwise; and a copy of this very request
-    // may stand there, executed.
-    if (!expiry_.leading()) {
-      return Refusal(v1::Failure::NOT_READY, "this node has just begun to lead: try again shortly");
-    }
     return Refusal(v1::Failure::REFUSED, absl::StrCat("not possible yet: ", TooOldFor(needed)));
   }
   if (!IsCheckout(command)) return std::nullopt;
