@@ -14,6 +14,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "license/usage_json.h"
 #include "tests/integration/app_process.h"
 #include "tests/integration/cluster.h"
 
@@ -22,6 +23,19 @@
 namespace triad::integration {
 namespace {
 
+constexpr char kItems[] =
+    "[Voice ports]\n"
+    "type = Concurrent\n"
+    "unit = port\n"
+    "quantity = 2\n"
+    "features = gvp_port\n"
+    "contact = licensing@acme.example\n"
+    "[Outbound seats]\n"
+    "type = Concurrent\n"
+    "unit = seat\n"
+    "quantity = 5\n"
+    "features = outbound_*\n"
+    "contact = licensing@acme.example\n";
 constexpr char kTranscript[] = TRIAD_SOURCE_DIR "/docs/day-at-a-site.md";
 
 ClientOptions Who(const Cluster& cluster, const std::string& user, const std::string& host) {
@@ -53,8 +67,26 @@ class SiteDayTest : public ::testing::Test {
     absl::StrAppend(&text_, open_ ? "```\n\n" : "", text, "\n");
     open_ = false;
   }
+  // What is looked at with other tools than ours.
+  void Show(const std::string& line, const std::string& output) {
+    absl::StrAppend(&text_, open_ ? "" : "\n```text\n", "$ ", line, "\n", output);
+    open_ = true;
+  }
   // What is typed, with PATH for where the cluster is, and what it prints.
   void Type(const std::string& line, int node = 0) {
+    const RunResult result = Run(line, node);
+    absl::StrAppend(&text_, Plain(result.output));
+    if (result.exit_status != 0) {
+      absl::StrAppend(&text_, "exit status ", result.exit_status, "\n");
+    }
+  }
+  // Likewise; its dates are the same each time and stay.
+  void TypeOfThePast(const std::string& line) {
+    const RunResult result = Run(line, 0);
+    EXPECT_EQ(result.exit_status, 0);
+    text_ += result.output;
+  }
+  RunResult Run(const std::string& line, int node) {
     absl::StrAppend(&text_, open_ ? "" : "\n```text\n", "$ ", Plain(line), "\n");
     open_ = true;
     std::vector<std::string> argv;
@@ -73,14 +105,12 @@ class SiteDayTest : public ::testing::Test {
                                             "HOME=/nonexistent", "TZ=UTC"};
     if (node != 0)
       environment.push_back(absl::StrCat("TRIAD_ADMIN_SOCKET=", cluster_.Socket(node)));
-    const RunResult result = RunToEnd(argv, environment);
-    absl::StrAppend(&text_, Plain(result.output));
-    if (result.exit_status != 0) {
-      absl::StrAppend(&text_, "exit status ", result.exit_status, "\n");
-    }
+    return RunToEnd(argv, environment);
   }
   std::string Meant(const std::string& word) const {
     return absl::StrReplaceAll(word, {{"27001@lic1", cluster_.Address(1)},
+                                      {"/var/log/triad/may.jsonl", MonthFile()},
+                                      {"/etc/triad/items", ItemsFile()},
                                       {"/etc/triad/license.dat", cluster_.LicenseFile(1)}});
   }
   // Without what is another one each time: ports, directories, dates, who runs the test.
@@ -111,6 +141,47 @@ class SiteDayTest : public ::testing::Test {
       text = std::regex_replace(text, std::regex(pattern), plain);
     }
     return text;
+  }
+  std::string MonthFile() const { return cluster_.directory() + "/may.jsonl"; }
+  std::string ItemsFile() const { return cluster_.directory() + "/items"; }
+  // Two weeks of May: mornings at the limit.
+  static std::string Month() {
+    std::string lines;
+    uint64_t number = 0;
+    uint64_t used = 0;
+    const auto add = [&](v1::UsageRecord::Kind kind, int64_t wall_ms, const std::string& user,
+                         uint64_t handle, uint64_t count) {
+      v1::UsageRecord record;
+      record.set_number(++number);
+      record.set_kind(kind);
+      record.set_wall_ms(wall_ms);
+      record.set_feature("gvp_port");
+      record.set_vendor(kVendor);
+      record.set_user(user);
+      record.set_host("pc-" + user);
+      record.set_handle(handle);
+      record.set_count(count);
+      if (kind == v1::UsageRecord::CHECKED_OUT) used += count;
+      if (kind == v1::UsageRecord::CHECKED_IN) used -= count;
+      record.set_used(used);
+      record.set_licensed(3);
+      record.set_code(kind == v1::UsageRecord::DENIED ? -4 : 0);
+      if (kind == v1::UsageRecord::DENIED) record.set_reason("all licenses in use");
+      absl::StrAppend(&lines, license::UsageJson(record, ""), "\n");
+    };
+    constexpr int64_t kHour = 3'600'000;
+    constexpr int64_t kMonday = 1'777'881'600'000;  // 2026-05-04 08:00 UTC
+    for (int day = 0; day < 14; ++day) {
+      if (day % 7 >= 5) continue;
+      const int64_t morning = kMonday + day * 24 * kHour;
+      const auto handle = static_cast<uint64_t>(100 + 10 * day);
+      add(v1::UsageRecord::CHECKED_OUT, morning, "ann", handle, 2);
+      add(v1::UsageRecord::CHECKED_OUT, morning + kHour, "bob", handle + 1, 1);
+      add(v1::UsageRecord::DENIED, morning + kHour + kHour / 2, "cid", 0, 1);
+      add(v1::UsageRecord::CHECKED_IN, morning + 4 * kHour, "ann", handle, 2);
+      add(v1::UsageRecord::CHECKED_IN, morning + 9 * kHour, "bob", handle + 1, 1);
+    }
+    return lines;
   }
   void Compare() {
     if (open_) text_ += "```\n";
@@ -222,6 +293,16 @@ TEST_F(SiteDayTest, WhatAnAdministratorTypesAndSees) {
       "Each record says who did it.");
   Type("triad usage --from=" + morning);
   Type("triad usage --verify -c 27001@lic1");
+
+  Say("## The end of the month: what goes to the manager\n\n"
+      "From the report log of May (`REPORTLOG` in the options file, closed by `lmnewlog`), and a\n"
+      "file that names what was bought. With `--html=FILE` it is a page with plots.");
+  WriteFileOrDie(MonthFile(), Month());
+  WriteFileOrDie(ItemsFile(), kItems);
+  Show("cat /etc/triad/items", kItems);
+  TypeOfThePast(
+      "triad report --in=/var/log/triad/may.jsonl --items=/etc/triad/items --from=2026-05-01 "
+      "--to=2026-06-01");
   // Its hash is another one each time.
   text_ =
       std::regex_replace(text_, std::regex("its end is [0-9a-f]+"), "its end is 0123456789abcdef");
