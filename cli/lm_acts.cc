@@ -36,9 +36,10 @@ constexpr char kRereadHelp[] =
     "    -all            taken and ignored: all servers have one license set\n"
     "    -verbose        what changes\n";
 constexpr char kRemoveHelp[] =
-    "usage: lmremove [-c LICENSE_PATH] FEATURE USER USER_HOST DISPLAY\n"
-    "       lmremove [-c LICENSE_PATH] -h FEATURE SERVER_HOST PORT HANDLE\n"
-    "    frees licenses of others, as lmstat shows them; lingering and borrowed ones stay\n";
+    "usage: lmremove [-c LICENSE_PATH] [-force] FEATURE USER USER_HOST DISPLAY\n"
+    "       lmremove [-c LICENSE_PATH] [-force] -h FEATURE SERVER_HOST PORT HANDLE\n"
+    "    frees licenses of others, as lmstat shows them; lingering and borrowed ones stay\n"
+    "    -force: borrowed ones too, where the machine that has them is lost\n";
 
 FlagTable Flags(FlagTable own) {
   return WithLmFlags(std::move(own));
@@ -290,7 +291,7 @@ int LmrereadVerb(const std::vector<std::string>& arguments) {
 }
 
 int LmremoveVerb(const std::vector<std::string>& arguments) {
-  const auto args = ParseArgs(Flags({{"h"}}), Words::kAny, arguments);
+  const auto args = ParseArgs(Flags({{"h"}, {"force"}}), Words::kAny, arguments);
   if (!args.ok()) return LmRefuseUsage("lmremove", args.status());
   if (LmHelpOrVersion(*args, "lmremove", kRemoveHelp)) return 0;
   const std::vector<std::string>& words = args->words();
@@ -316,6 +317,7 @@ int LmremoveVerb(const std::vector<std::string>& arguments) {
     remove = RemovalByNames(*usage, words[0], words[1], words[2], words[3]);
   }
   if (!remove.ok()) return LmRefuse("lmremove", remove.status().message(), kLmBadParameter);
+  remove->set_force(args->Has("force"));
   return Remove(to->target, *remove);
 }
 

@@ -59,6 +59,9 @@ TEST_F(LmActs, RemovesByHandle) {
   const std::string port = absl::StrCat(node_.port);
   EXPECT_EQ(LmremoveVerb(With({"-h", "f1", "127.0.0.1", port, "101"})), 0);
   EXPECT_EQ(node_.act.remove().handle(), 101u);
+  EXPECT_FALSE(node_.act.remove().force());
+  EXPECT_EQ(LmremoveVerb(With({"-force", "-h", "f1", "127.0.0.1", port, "101"})), 0);
+  EXPECT_TRUE(node_.act.remove().force());
   EXPECT_EQ(LmremoveVerb(With({"-h", "f1", "other", port, "101"})), LmExit(-42));
   EXPECT_EQ(LmremoveVerb(With({"-h", "f1", "127.0.0.1", port, "x"})), LmExit(-42));
 }

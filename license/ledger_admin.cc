@@ -169,10 +169,10 @@ void Ledger::EndReservation(uint64_t id, absl::string_view who, absl::string_vie
 v1::Outcome Ledger::ApplyRemove(const v1::AdminCommand& admin, Events& events) {
   const v1::RemoveCheckouts& remove = admin.remove();
   std::vector<uint64_t> handles;
-  bool kept = false;  // one that lingers or is borrowed
+  bool kept = false;  // one that lingers or is borrowed; see RemoveCheckouts.force
   const auto look = [&](const Checkout& checkout) {
     if (!IsMeant(checkout, remove)) return;
-    if (checkout.lingers() || checkout.borrowed()) {
+    if (checkout.lingers() || (checkout.borrowed() && !remove.force())) {
       kept = true;
     } else {
       handles.push_back(checkout.handle);

@@ -105,8 +105,9 @@ class LedgerChangeTest : public ::testing::Test {
     command.mutable_close()->set_session(testing::SessionNamed(name));
     return Apply(command);
   }
-  v1::Outcome Remove(uint64_t handle) {
+  v1::Outcome Remove(uint64_t handle, bool force = false) {
     v1::Command command;
+    command.mutable_admin()->mutable_remove()->set_force(force);
     command.mutable_admin()->set_who("root (uid 0) on lic1");
     command.mutable_admin()->mutable_remove()->set_feature("f");
     command.mutable_admin()->mutable_remove()->set_handle(handle);
@@ -469,6 +470,27 @@ TEST_F(LedgerChangeTest, WhatLingersOrIsBorrowedIsNotRemoved) {
   Apply(CheckinOf("one", 3, b));
   EXPECT_EQ(Remove(b).denied().code(), -100);
   EXPECT_EQ(Used(), 2u);
+}
+
+TEST_F(LedgerChangeTest, WhatWasBorrowedToALostMachineIsRemovedByForceOnly) {
+  Install("INCREMENT f acme 1.0 permanent 5 BORROW=48 LINGER=600\n");
+  Apply(OpenOf("one"));
+  const uint64_t a = Borrow("one", 1, 2, kHourMs).granted().holdings(0).handle();
+  const uint64_t b = Borrow("one", 2, 3, kHourMs).granted().holdings(0).handle();
+  EXPECT_EQ(Remove(a, true).removed().checkouts(), 1u) << "its session lives";
+  EXPECT_THAT(Told(Kind::kRemoved), ElementsAre(std::to_string(a) + " "));
+  Close("one");
+  EXPECT_EQ(Used(), 3u);
+  EXPECT_EQ(Remove(b, true).removed().checkouts(), 1u) << "its session is long gone";
+  EXPECT_THAT(Told(Kind::kRemoved), ElementsAre(std::to_string(b) + " "));
+  EXPECT_EQ(Used(), 0u);
+  // The machine is found again: what it brings back is nobody's.
+  Apply(OpenOf("two"));
+  EXPECT_TRUE(Return("two", 1, b).has_refused());
+  // What lingers stays by force, too: it is the vendor's rule.
+  const uint64_t c = Hold("two", 2, 1);
+  Apply(CheckinOf("two", 3, c));
+  EXPECT_EQ(Remove(c, true).denied().code(), -100);
 }
 
 TEST_F(LedgerChangeTest, AnAdministratorsCommandThatIsSentAgainIsDoneOnce) {

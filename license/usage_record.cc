@@ -191,11 +191,12 @@ std::string ActText(const v1::AdminCommand& admin) {
       return absl::StrCat("unreserve ", admin.unreserve().id());
     case v1::AdminCommand::kRemove: {
       const v1::RemoveCheckouts& remove = admin.remove();
+      const absl::string_view force = remove.force() ? " also if borrowed" : "";
       if (remove.handle() != 0) {
-        return absl::StrCat("remove ", remove.feature(), " handle ", remove.handle());
+        return absl::StrCat("remove ", remove.feature(), " handle ", remove.handle(), force);
       }
       return absl::StrCat("remove ", remove.feature(), " ", remove.user(), " ", remove.host(), " ",
-                          remove.display());
+                          remove.display(), force);
     }
     case v1::AdminCommand::kUndoClock:
       return "undo the clock";
