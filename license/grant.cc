@@ -106,14 +106,18 @@ uint64_t UnusedOf(const PoolReservation& reservation) {
 struct Planned {
   const Pool* pool = nullptr;
   uint64_t taken = 0;                                    // anew
+  uint64_t freed = 0;                                    // of lingers that are taken up in part
   uint64_t own = 0;                                      // of what lingers
   std::vector<std::pair<std::string, uint64_t>> groups;  // key -> licenses
+
+  uint64_t UsedAfter(uint64_t used) const { return used + taken - freed; }
 };
 
 // What an item may have of one pool.
 struct Room {
   std::string group;        // "": shares with none
   uint64_t base = 0;        // need not be taken anew: its group has it, or it lingers for the asker
+  uint64_t stays = 0;       // of its group, when what lingers in it for the asker is taken up
   uint64_t free = 0;        // may be taken anew
   uint64_t unblocked = 0;   // ... if nobody waited
   uint64_t unreserved = 0;  // ... and nothing were set aside for others
@@ -191,6 +195,9 @@ class Decider {
              const Subjects& subjects) const;
   const Planned* PlanOf(const Pool& pool) const;
   void Plan(const Pool& pool, const Room& room, uint64_t count);
+  // How many licenses the group has without what lingers in it for the asker.
+  uint64_t StaysOf(const PoolUse& use, const Group& group) const;
+  bool CountsFor(const Pool& pool, const MaxLimit::Key& key) const;
   uint64_t LicensesOf(const Pool& pool) const { return LicensesAndOverdraft(state_, pool); }
 
   const LedgerState& state_;
@@ -230,13 +237,27 @@ void Decider::Plan(const Pool& pool, const Room& room, uint64_t count) {
     planned->own += std::min(count, room.base);
     return;
   }
+  const uint64_t seats = std::max(count, room.stays);
+  planned->freed += Minus(room.base, seats);
   for (auto& [key, licenses] : planned->groups) {
     if (key == room.group) {
-      licenses = std::max(licenses, count);
+      licenses = seats;
       return;
     }
   }
-  planned->groups.emplace_back(room.group, std::max(count, room.base));
+  planned->groups.emplace_back(room.group, seats);
+}
+
+uint64_t Decider::StaysOf(const PoolUse& use, const Group& group) const {
+  // What comes free may be set aside for others then: not counted on.
+  if (!use.reservations.empty()) return group.seats();
+  const auto own = use.lingers.find(SeatKeyOf(session_.identity, who_.user));
+  if (own == use.lingers.end()) return group.seats();
+  uint64_t most = 0;
+  for (const uint64_t handle : group.handles) {
+    if (!own->second.contains(handle)) most = std::max(most, state_.FindCheckout(handle)->count);
+  }
+  return most;
 }
 
 bool Decider::Unlocked(const Pool& pool) {
@@ -328,13 +349,21 @@ uint64_t Decider::KeptBySuites(const Pool& pool, const std::string& mask) const 
   return Minus(kept, mine ? 1 : 0);
 }
 
+// A MAX may be of some of a feature's pools alone (`feature:KEY=value`).
+bool Decider::CountsFor(const Pool& pool, const MaxLimit::Key& key) const {
+  const Policy& policy = state_.catalog().policy();
+  const std::vector<MaxLimit> limits = policy.LimitsOf(pool, who_, policy.SubjectsOf(pool, who_));
+  return std::any_of(limits.begin(), limits.end(),
+                     [&key](const MaxLimit& limit) { return limit.key == key; });
+}
+
 void Decider::LimitByMax(const Pool& pool, Room& room) {
   const Policy& policy = state_.catalog().policy();
   if (policy.settings().empty() || !policy.HasLimits(pool)) return;
   for (const MaxLimit& limit : policy.LimitsOf(pool, who_, policy.SubjectsOf(pool, who_))) {
     uint64_t used = state_.UsedOfLimit(limit.key);
     for (const Planned& planned : planned_) {
-      if (planned.pool->feature == pool.feature) used += planned.taken;
+      if (CountsFor(*planned.pool, limit.key)) used += planned.taken;
     }
     const uint64_t left = Minus(limit.limit, used);
     if (left >= room.allowed) continue;
@@ -352,18 +381,21 @@ Room Decider::RoomIn(const Pool& pool, const std::string& mask, const std::strin
   }
   const PoolUse* use = state_.FindUse(pool.id);
   const Planned* planned = planned_.empty() ? nullptr : PlanOf(pool);
-  const uint64_t used =
-      (use == nullptr ? 0 : use->used) + (planned == nullptr ? 0 : planned->taken);
+  uint64_t used = use == nullptr ? 0 : use->used;
+  if (planned != nullptr) used = planned->UsedAfter(used);
   const uint64_t left = Minus(LicensesOf(pool), used);
   if (!mask.empty()) {
     room.group = GroupKeyOf(mask, session_.identity, who_.user, data);
     if (use != nullptr) {
       auto group = use->groups.find(room.group);
-      if (group != use->groups.end()) room.base = group->second.seats();
+      if (group != use->groups.end()) {
+        room.base = group->second.seats();
+        if (checkout_.items_size() > 1) room.stays = StaysOf(*use, group->second);
+      }
     }
     if (planned != nullptr) {
       for (const auto& [key, licenses] : planned->groups) {
-        if (key == room.group) room.base = std::max(room.base, licenses);
+        if (key == room.group) room.base = room.stays = licenses;
       }
     }
   } else if (use != nullptr && !use->lingers.empty()) {
@@ -482,8 +514,9 @@ std::optional<v1::Outcome> Decider::Decide(const v1::Checkout::Item& item) {
     if (!best.pool->uncounted) {
       const PoolUse* use = state_.FindUse(best.pool->id);
       const Planned* planned = PlanOf(*best.pool);
-      const uint64_t used =
-          (use == nullptr ? 0 : use->used) + (planned == nullptr ? 0 : planned->taken) + anew;
+      uint64_t used = use == nullptr ? 0 : use->used;
+      if (planned != nullptr) used = planned->UsedAfter(used);
+      used += anew;
       best.overdraft = std::min(anew, Minus(used, best.pool->LicensesOn(today_)));
     }
     Plan(*best.pool, best_room, best.count);

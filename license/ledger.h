@@ -226,8 +226,8 @@ class Ledger {
   // `ticket`: of a checkout that waited; 0: it did not.
   v1::Granted Give(Session& session, const v1::Checkout& checkout, const std::vector<Grant>& grants,
                    uint64_t ticket, Events& events);
-  void TakeUpLingers(const Session& session, const std::string& user, const Grant& grant,
-                     Events& events);
+  void TakeUpLingers(const Session& session, const std::string& user, absl::string_view data,
+                     const Grant& grant, Events& events);
   // Its holder has it no longer: it is free, or lingers if it may.
   enum class After { kFree, kLinger };
   void Release(uint64_t handle, absl::string_view reason, After after, Events& events);

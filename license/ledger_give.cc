@@ -82,7 +82,7 @@ v1::Granted Ledger::Give(Session& session, const v1::Checkout& checkout,
   for (size_t i = 0; i < grants.size(); ++i) {
     const Grant& grant = grants[i];
     const v1::Checkout::Item& item = checkout.items(static_cast<int>(i));
-    TakeUpLingers(session, checkout.user(), grant, events);
+    TakeUpLingers(session, checkout.user(), item.checkout_data(), grant, events);
     const Checkout& given = state_.AddCheckout(session, {.pool = grant.pool,
                                                          .handle = ticket == 0 ? 0 : ticket + i,
                                                          .count = grant.count,
@@ -107,19 +107,21 @@ v1::Granted Ledger::Give(Session& session, const v1::Checkout& checkout,
   return granted;
 }
 
-// What lingers for the same user, host and display is taken up first, the oldest before the others.
-void Ledger::TakeUpLingers(const Session& session, const std::string& user, const Grant& grant,
-                           Events& events) {
+// What lingers for the same user, host and display is taken up first, the oldest before the others;
+// of what is shared only that of the same group.
+void Ledger::TakeUpLingers(const Session& session, const std::string& user, absl::string_view data,
+                           const Grant& grant, Events& events) {
   const PoolUse* use = state_.FindUse(grant.pool->id);
   if (use == nullptr || use->lingers.empty()) return;
   const std::string& whose = user.empty() ? session.identity.user() : user;
   auto its = use->lingers.find(SeatKeyOf(session.identity, whose));
   if (its == use->lingers.end()) return;
   const std::vector<uint64_t> handles(its->second.begin(), its->second.end());
+  const std::string group = GroupKeyOf(grant.dup_mask, session.identity, whose, data);
   uint64_t wanted = grant.count;
   for (uint64_t handle : handles) {
     const Checkout& lingering = *FindCheckout(handle);
-    if (lingering.extra->suite_of != 0 || lingering.extra->dup_mask != grant.dup_mask) continue;
+    if (lingering.extra->suite_of != 0 || GroupKeyOf(lingering) != group) continue;
     if (wanted == 0 && grant.dup_mask.empty()) break;
     const uint64_t taken = std::min(wanted, lingering.count);
     wanted -= taken;

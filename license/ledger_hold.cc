@@ -52,7 +52,8 @@ v1::Outcome Ledger::ApplyResize(Session& session, const v1::Resize& resize, Even
       return std::move(*no);
     }
     more = std::move(std::get<Grant>(decision));
-    TakeUpLingers(session, UserOf(checkout), more, events);
+    const std::string data = checkout.extra == nullptr ? "" : checkout.extra->checkout_data;
+    TakeUpLingers(session, UserOf(checkout), data, more, events);
   }
   const uint64_t count = resize.count() <= before ? resize.count()
                          : Shares(checkout)       ? std::max(before, more.count)

@@ -530,6 +530,45 @@ TEST_F(SeatsTest, ALingerInAGroupIsTakenUpByItsUser) {
   EXPECT_THAT(ledger_.checkouts(), SizeIs(1));
 }
 
+TEST_F(SeatsTest, ALingerIsTakenUpByItsOwnGroupAlone) {
+  Serve("INCREMENT f acme 1.0 permanent 3 LINGER=60 DUP_GROUP=V\n");
+  const auto of = [](absl::string_view data) {
+    v1::Checkout::Item item = ItemOf("f");
+    item.set_checkout_data(std::string(data));
+    return item;
+  };
+  Return("a", HandleOf(Ask("a", {of("x")})));
+  Ask("a", {of("y")});
+  EXPECT_EQ(Used(), 2u) << "x lingers on";
+  Ask("a", {of("x")});
+  EXPECT_EQ(Used(), 2u);
+  EXPECT_THAT(ledger_.checkouts(), SizeIs(2));
+}
+
+TEST_F(SeatsTest, WhatALingerFreesIsThereForTheNextItemOfTheRequest) {
+  Serve("INCREMENT f acme 1.0 permanent 3 LINGER=60\n");
+  v1::Checkout::Item shared = ItemOf("f", 3);
+  shared.set_dup_mask("U");
+  Return("a", HandleOf(Ask("a", {shared})));
+  EXPECT_EQ(Used(), 3u);
+  shared.set_count(1);
+  EXPECT_EQ(Ask("a", {shared, ItemOf("f", 3)}).denied().code(), -4);
+  const v1::Outcome both = Ask("a", {shared, ItemOf("f", 2)});
+  ASSERT_TRUE(both.has_granted()) << both.ShortDebugString();
+  EXPECT_EQ(Used(), 3u);
+  EXPECT_THAT(ledger_.checkouts(), SizeIs(2));
+}
+
+TEST_F(SeatsTest, WhatALingerFreesIsNotTakenFromThoseForWhomItIsSetAside) {
+  Serve("INCREMENT f acme 1.0 permanent 3 LINGER=60\n");
+  v1::Checkout::Item shared = ItemOf("f", 3);
+  shared.set_dup_mask("U");
+  Return("a", HandleOf(Ask("a", {shared})));
+  Install("INCREMENT f acme 1.0 permanent 3 LINGER=60\n", "RESERVE 2 f USER bob\n");
+  shared.set_count(1);
+  EXPECT_TRUE(Ask("a", {shared, ItemOf("f", 2)}).has_denied());
+}
+
 // --- Suites ---
 
 constexpr char kSuite[] =
@@ -610,6 +649,23 @@ TEST_F(SeatsTest, TheOptionsFileSaysWho) {
   EXPECT_TRUE(Ask("b", "h", 5).has_granted());
   Return("a", handle);
   EXPECT_EQ(Ask("a2", "h", 0, v1::ALL).granted().holdings(0).count(), 2u);
+}
+
+TEST_F(SeatsTest, AMaxOfOnePoolCountsThatPoolAlone) {
+  Serve("INCREMENT f acme 2.0 permanent 3\nINCREMENT f acme 1.0 permanent 4\n",
+        "MAX 3 f:VERSION=1.0 USER ann\n");
+  const v1::Outcome both = Ask("a", {ItemOf("f", 3), ItemOf("f", 3)});
+  EXPECT_TRUE(both.has_granted()) << both.ShortDebugString();
+  EXPECT_EQ(Used(), 6u);
+  EXPECT_EQ(Ask("a").denied().code(), -87);
+  EXPECT_TRUE(Ask("b").has_granted());
+}
+
+TEST_F(SeatsTest, AMaxCountsTheItemsBeforeInAllItsPools) {
+  Serve("INCREMENT f acme 2.0 permanent 3\nINCREMENT f acme 1.0 permanent 4\n",
+        "MAX 5 f USER ann\n");
+  EXPECT_EQ(Ask("a", {ItemOf("f", 3), ItemOf("f", 3)}).denied().code(), -87);
+  EXPECT_TRUE(Ask("a", {ItemOf("f", 3), ItemOf("f", 2)}).has_granted());
 }
 
 // --- A vendor that an administrator has stopped ---
