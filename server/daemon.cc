@@ -21,6 +21,7 @@
 #include "server/event_loop.h"
 #include "server/limits.h"
 #include "server/node.h"
+#include "server/service_notices.h"
 #include "server/site.h"
 #include "server/system.h"
 #include "server/usage.h"
@@ -83,6 +84,7 @@ class Daemon {
   void MakeNode(Site site);
   bool AfterBatch();
   void Tell();
+  void TellServiceManager(const v1::NodeStatus& status);
   void BeginStop();
 
   const Flags flags_;
@@ -101,6 +103,8 @@ class Daemon {
   bool host_id_matches_ = true;
   std::unique_ptr<IdentityOnDisk> identity_writer_;
   std::unique_ptr<UsageLogs> usage_logs_;  // outlives the node
+  std::optional<ServiceNotices> notices_;
+  std::unique_ptr<DiskProbe> disk_probe_;  // the log's thread's
   std::unique_ptr<Node> node_;
   std::unique_ptr<Wire> wire_;
   std::unique_ptr<LogThread> log_thread_;
@@ -320,6 +324,10 @@ void Daemon::MakeNode(Site site) {
       ResultsForLoop());
   MakeUsageLogs();
   wire_->SetUsage(ledger_thread_.get(), usage_logs_.get());
+  uint64_t watchdog_us = 0;
+  if (sd_watchdog_enabled(0, &watchdog_us) <= 0) watchdog_us = 0;
+  notices_.emplace(static_cast<int64_t>(watchdog_us / 1'000), clock_.NowMs());
+  disk_probe_ = std::make_unique<DiskProbe>(absl::StrCat(flags_.data_dir, "/alive"));
   identity_writer_ = std::make_unique<IdentityOnDisk>(place_, logger_, [this](OpenedData opened) {
     log_thread_->Begin(std::move(opened.log));
     ledger_thread_->Begin(std::move(opened.store));
@@ -367,17 +375,33 @@ void Daemon::MakeNode(Site site) {
                                  std::move(opened_.recovered), std::move(opened_.ledger));
 }
 
-// What systemd and the health service are told, when it changes.
+// What systemd and the health service are told.
 void Daemon::Tell() {
   const v1::NodeStatus status = node_->Status();
   const std::string told = absl::StrCat(
       "node ", status.slot(), ", ", status.role(),
       status.quorum() ? absl::StrCat(", leader is node ", status.leader(), ", can serve")
                       : absl::StrCat(", no quorum: ", status.waiting_for()));
+  TellServiceManager(status);
   if (told == told_) return;
   told_ = told;
-  sd_notify(0, absl::StrCat("STATUS=", told).c_str());
   wire_->SetServing(/*alive=*/true, /*licenses=*/status.quorum());
+}
+
+void Daemon::TellServiceManager(const v1::NodeStatus& status) {
+  const int64_t now_ms = clock_.NowMs();
+  if (notices_->WantsProbes(now_ms)) {
+    log_thread_->Probe([this] {
+      disk_probe_->Touch();
+      loop_.Post([this] { notices_->OnProbeDone(ServiceNotices::Worker::kLog); });
+    });
+    ledger_thread_->Probe(
+        [this] { loop_.Post([this] { notices_->OnProbeDone(ServiceNotices::Worker::kLedger); }); });
+  }
+  uint64_t in_use = 0;
+  for (const auto& [id, use] : node_->ledger().uses()) in_use += use.used;
+  const std::string lines = notices_->Tell(status, in_use, now_ms);
+  if (!lines.empty()) sd_notify(0, lines.c_str());
 }
 
 void Daemon::BeginStop() {
@@ -433,7 +457,6 @@ int Daemon::Run() {
   logger_->Log(LogLevel::kNotice,
                absl::StrCat("node ", opened_.identity.slot, " of ", servers_.size(), " listens on ",
                             own.Address(), ", pid ", getpid()));
-  sd_notify(0, "READY=1");
   if (flags_.ready_fd >= 0) Detach(flags_.ready_fd);
   loop_.Run([this] { return AfterBatch(); });
   wire_->Stop();

@@ -48,6 +48,11 @@ void LogThread::Write(uint64_t write_id, std::optional<quorum::HardState> hard_s
   jobs_.push_back({write_id, hard_state, start, std::move(entries)});
 }
 
+void LogThread::Probe(std::function<void()> probe) {
+  absl::MutexLock lock(&mutex_);
+  probes_.push_back(std::move(probe));
+}
+
 void LogThread::CheckDisk(const absl::Status& status) {
   if (!status.ok()) EndForDisk(logger_, status);
 }
@@ -57,23 +62,26 @@ void LogThread::Run() {
   storage::Log* log = nullptr;
   for (;;) {
     std::deque<LogWrite> jobs;
+    std::deque<std::function<void()>> probes;
     {
       absl::MutexLock lock(&mutex_);
       const auto wake = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-        return stop_ || !jobs_.empty();
+        return stop_ || !jobs_.empty() || !probes_.empty();
       };
       mutex_.AwaitWithTimeout(absl::Condition(&wake), noted ? absl::Hours(1) : kIdleAfter);
       jobs.swap(jobs_);
+      probes.swap(probes_);
       log = log_.get();
-      if (jobs.empty() && stop_) break;
+      if (jobs.empty() && probes.empty() && stop_) break;
     }
-    if (jobs.empty()) {
+    if (!jobs.empty()) {
+      WriteAll(log, std::move(jobs));
+      noted = false;
+    } else if (probes.empty()) {
       if (!noted) CheckDisk(log->Idle());
       noted = true;
-      continue;
     }
-    WriteAll(log, std::move(jobs));
-    noted = false;
+    for (const auto& probe : probes) probe();
   }
   if (!noted) CheckDisk(log->Idle());
 }
@@ -170,6 +178,13 @@ void LedgerThread::Sync() {
     const auto position = disk_.Sync();
     if (position.ok()) results_.synced(*position);
     return position.status();
+  });
+}
+
+void LedgerThread::Probe(std::function<void()> probe) {
+  Add([probe = std::move(probe)] {
+    probe();
+    return absl::OkStatus();
   });
 }
 

@@ -40,6 +40,9 @@ class LogThread : public LogWriter {
   void Write(uint64_t write_id, std::optional<quorum::HardState> hard_state,
              std::optional<quorum::LogStart> start, std::vector<quorum::Entry> entries) override
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // `probe` is called on this thread when all writes handed over before are durable; the thread
+  // does nothing else meanwhile.
+  void Probe(std::function<void()> probe) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   void Run() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -51,6 +54,7 @@ class LogThread : public LogWriter {
   absl::Mutex mutex_;
   std::unique_ptr<storage::Log> log_ ABSL_GUARDED_BY(mutex_);  // what it does is the thread's alone
   std::deque<LogWrite> jobs_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::function<void()>> probes_ ABSL_GUARDED_BY(mutex_);
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
@@ -89,6 +93,8 @@ class LedgerThread : public LedgerWriter, public UsageReader {
   bool FindUsageGap() override;
   void FillUsage(std::vector<license::UsageRow> rows) override;
   void Sync() override;
+  // `probe` is called on the ledger's thread, in its turn.
+  void Probe(std::function<void()> probe);
   void ReadSnapshot(uint64_t view, std::string after, size_t bytes_max) override;
   void CloseSnapshot(uint64_t view) override;
   void StageRows(bool first, std::vector<license::RowChange> rows,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "license/ledger.h"
 #include "server/system.h"
@@ -100,6 +101,30 @@ TEST(LogThread, ANewStartStandsBehindTermAndVoteAndBeforeItsEntries) {
   using W = NotedLog::Write;
   EXPECT_EQ(notes.writes, (std::vector<W>{{true, {}}, {false, {}, 9}, {false, {10}}}));
   EXPECT_EQ(durable, (std::vector<uint64_t>{1}));
+}
+
+TEST(LogThread, AProbeComesBackOnlyBehindTheWritesBeforeIt) {
+  NotedLog::Notes notes;
+  StderrLogger logger;
+  absl::Mutex mutex;
+  std::vector<std::string> done;
+  const auto note = [&](const std::string& what) {
+    absl::MutexLock lock(&mutex);
+    done.push_back(what);
+  };
+  {
+    LogThread thread(std::make_unique<NotedLog>(&notes), &logger,
+                     [&](uint64_t id) { note(absl::StrCat("write ", id)); });
+    thread.Write(1, std::nullopt, std::nullopt, EntriesAt(10));
+    notes.first_begun.WaitForNotification();
+    thread.Probe([&] { note("probe"); });
+    {
+      absl::MutexLock lock(&mutex);
+      EXPECT_TRUE(done.empty());  // the disk hangs in the first write
+    }
+    notes.go_on.Notify();
+  }
+  EXPECT_EQ(done, (std::vector<std::string>{"write 1", "probe"}));
 }
 
 TEST(LedgerThread, DoesItAllInOrderAndOneSnapshotCanMoveHouse) {

@@ -144,6 +144,16 @@ inline constexpr int64_t kDiskFloorBytes = 256 << 20;
 inline constexpr int64_t kLowSpaceHoldsMs = 5 * kReportIntervalMs;
 // A disk that has not answered for so long is not waited for any more.
 inline constexpr int64_t kDiskHangFatalMs = 10'000;
+// Signs of life to the service manager in the time after which it would end the daemon: more than
+// two, so that one that is late does no harm, and few, because each costs a sync.
+inline constexpr int64_t kWatchdogRounds = 4;
+// How often the service manager hears of counts; what changes the role it hears at once.
+inline constexpr int64_t kServiceStatusMs = 1'000;
+// A node that has met no quorum for so long after its start counts as started all the same: well
+// above an election, well below the unit's TimeoutStartSec.
+inline constexpr int64_t kReadyWithoutQuorumMs = 15'000;
+// With so many voters connected one may be lost.
+inline constexpr int kVotersToLoseOne = 3;
 // Administrators' commands that this node has proposed and that are not carried out yet.
 inline constexpr size_t kAskedMax = 64;
 // Nodes tell the leader what time they have this often; a reading counts for a few of them.

@@ -132,6 +132,18 @@ int64_t SystemDiskSpace::FreeBytes() {
   return static_cast<int64_t>(disk.f_bavail) * static_cast<int64_t>(disk.f_frsize);
 }
 
+DiskProbe::~DiskProbe() {
+  if (file_ >= 0) close(file_);
+}
+
+void DiskProbe::Touch() {
+  if (file_ < 0) file_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  if (file_ < 0) return;
+  ++touches_;
+  (void)!pwrite(file_, &touches_, sizeof(touches_), 0);
+  (void)!fdatasync(file_);
+}
+
 StderrLogger::StderrLogger() : journal_(getenv("JOURNAL_STREAM") != nullptr) {
 }
 

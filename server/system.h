@@ -37,6 +37,23 @@ class SystemDiskSpace final : public DiskSpace {
   const std::string dir_;
 };
 
+// Writes a few bytes to a file of its own and syncs them, to see whether the disk answers. What
+// fails is nothing here: the log and the ledger say what is wrong with the disk. Not thread-safe.
+class DiskProbe {
+ public:
+  explicit DiskProbe(std::string path) : path_(std::move(path)) {}
+  ~DiskProbe();
+  DiskProbe(const DiskProbe&) = delete;
+  DiskProbe& operator=(const DiskProbe&) = delete;
+  // Returns when the disk has answered; counts in the file how often it did.
+  void Touch();
+
+ private:
+  const std::string path_;
+  int file_ = -1;
+  uint64_t touches_ = 0;
+};
+
 // What cannot stand in a line as '?'.
 std::string OneLine(absl::string_view line);
 

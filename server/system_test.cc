@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <fstream>
 #include <set>
 #include <string>
@@ -40,6 +41,20 @@ TEST(System, AFileIsReadWholeOrNotAtAll) {
 TEST(System, FreeSpaceIsThatOfTheDirectorysDisk) {
   EXPECT_GT(SystemDiskSpace(::testing::TempDir()).FreeBytes(), 0);
   EXPECT_LT(SystemDiskSpace("/no/such/directory").FreeBytes(), 0);
+}
+
+TEST(System, AProbeReachesTheDiskEachTimeAndNeedsNoNewRoom) {
+  const std::string path = ::testing::TempDir() + "/triad-disk-probe";
+  std::remove(path.c_str());
+  DiskProbe probe(path);
+  probe.Touch();
+  probe.Touch();
+  std::ifstream file(path, std::ios::binary);
+  uint64_t touches = 0;
+  ASSERT_TRUE(file.read(reinterpret_cast<char*>(&touches), sizeof(touches)));
+  EXPECT_EQ(touches, 2u);
+  EXPECT_FALSE(file.read(reinterpret_cast<char*>(&touches), 1));
+  DiskProbe("/no/such/directory/file").Touch();  // no harm
 }
 
 TEST(System, AnAddressIsTakenOutOfWhatTheTransportSays) {
