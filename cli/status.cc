@@ -114,6 +114,7 @@ void DescribeNode(const std::vector<NodeAnswer>& answers, const v1::NodeStatus* 
   if (leader != nullptr) node->role = RoleByLeader(*leader, node->node, node->role);
   node->term = status.term();
   node->applied = status.applied();
+  node->draining = status.draining();
   node->lag = commit > status.applied() ? commit - status.applied() : 0;
   node->in_touch = leader != nullptr && (leader == &status || HasLinkTo(*leader, node->node));
 }
@@ -262,7 +263,7 @@ std::string StatusJson(const ClusterView& view) {
     object.Unsigned("node", node.node).String("address", node.address).String("role", node.role);
     if (node.applied) {
       object.Unsigned("applied", *node.applied).Unsigned("term", node.term);
-      object.Unsigned("lag", node.lag);
+      object.Unsigned("lag", node.lag).Bool("draining", node.draining);
     } else {
       object.Null("applied").String("error", node.error);
     }

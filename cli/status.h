@@ -22,6 +22,7 @@ struct NodeView {
   std::optional<uint64_t> applied;
   uint64_t lag = 0;       // entries behind what is committed
   bool in_touch = false;  // answers, and the leader has a link to it
+  bool draining = false;  // told to lead no more: about to be restarted or mended
   std::string error;      // why it is down
 };
 

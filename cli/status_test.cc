@@ -68,6 +68,18 @@ TEST(Status, ThreeNodesUpCanLoseOne) {
   EXPECT_EQ(CheckText(view), "TRIAD OK: can lose 1\n");
 }
 
+// What deploy/packages/restart-in-turn goes by.
+TEST(Status, JsonNamesTheNodesThatAreDrained) {
+  NodeAnswer drained = Up(3, "follower", 7, 2);
+  drained.status->set_draining(true);
+  const std::string json =
+      StatusJson(MergeStatus({Up(1, "follower", 7, 2), Up(2, "leader", 7, 2), drained}));
+  const size_t third = json.find("\"node\":3");
+  EXPECT_EQ(json.find("\"draining\":true"), json.find("\"draining\"", third)) << json;
+  EXPECT_NE(json.find("\"node\":1"), std::string::npos) << json;
+  EXPECT_NE(json.find("\"draining\":false"), std::string::npos) << json;
+}
+
 TEST(Status, ANodeThatIsDownIsShownAndNoneCanBeLost) {
   NodeAnswer leader = Up(2, "leader", 7, 2);
   CutLink(&leader, 3);
