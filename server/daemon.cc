@@ -82,6 +82,7 @@ class Daemon {
   void MakeUsageLogs();
   LedgerResults ResultsForLoop();
   void MakeNode(Site site);
+  void MakeNotices();
   bool AfterBatch();
   void Tell();
   void TellServiceManager(const v1::NodeStatus& status);
@@ -251,6 +252,7 @@ absl::Status Daemon::Prepare() {
     logger_->Log(LogLevel::kWarning, diagnostic.ToString());
   }
   MakeNode(*std::move(site));
+  MakeNotices();
   return wire_->Start(node_.get());
 }
 
@@ -324,10 +326,6 @@ void Daemon::MakeNode(Site site) {
       ResultsForLoop());
   MakeUsageLogs();
   wire_->SetUsage(ledger_thread_.get(), usage_logs_.get());
-  uint64_t watchdog_us = 0;
-  if (sd_watchdog_enabled(0, &watchdog_us) <= 0) watchdog_us = 0;
-  notices_.emplace(static_cast<int64_t>(watchdog_us / 1'000), clock_.NowMs());
-  disk_probe_ = std::make_unique<DiskProbe>(absl::StrCat(flags_.data_dir, "/alive"));
   identity_writer_ = std::make_unique<IdentityOnDisk>(place_, logger_, [this](OpenedData opened) {
     log_thread_->Begin(std::move(opened.log));
     ledger_thread_->Begin(std::move(opened.store));
@@ -373,6 +371,13 @@ void Daemon::MakeNode(Site site) {
   env.usage_sink = usage_logs_.get();
   node_ = std::make_unique<Node>(std::move(config), env, Membership(std::move(membership)),
                                  std::move(opened_.recovered), std::move(opened_.ledger));
+}
+
+void Daemon::MakeNotices() {
+  uint64_t watchdog_us = 0;
+  if (sd_watchdog_enabled(0, &watchdog_us) <= 0) watchdog_us = 0;
+  notices_.emplace(static_cast<int64_t>(watchdog_us / 1'000), clock_.NowMs());
+  disk_probe_ = std::make_unique<DiskProbe>(absl::StrCat(flags_.data_dir, "/alive"));
 }
 
 // What systemd and the health service are told.
