@@ -403,8 +403,10 @@ v1::ClientMessage Session::MakeMessage(const Call& call, size_t server) {
   auto* request = message.mutable_request();
   *request = call.op;
   request->set_session(session_);
-  // While an attempt is under way, the session may already be attached elsewhere.
-  if (attached_ != server || !attempts_.empty()) request->set_token(token_);
+  // While an attempt is under way, the session may already be attached elsewhere. And while nothing
+  // has been executed in it, an open whose answer was lost may have replaced the token: a request
+  // must not be what seals the session under one that we do not have.
+  if (attached_ != server || !attempts_.empty() || !touched_) request->set_token(token_);
   request->set_seq(call.seq);
   request->set_acked(acked_);
   if (call.kind == Call::Kind::kCheckin) {

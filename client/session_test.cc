@@ -114,6 +114,34 @@ TEST(Session, AnOpenOvertakenByALostOneIsMendedByOpeningAgain) {
   EXPECT_EQ(world.cluster.InUse(), 1u);
 }
 
+// Found by the simulator (seed 5437): the first open was answered, a later one replaced its token
+// and its answer was lost, and requests on their way were executed between: the session then had a
+// token that nobody knew, and could not be opened again.
+TEST(Session, ARequestDoesNotSealTheSessionUnderATokenThatGotLost) {
+  World world;
+  world.auto_up = false;
+  world.session->Start({}, [](const Status&) {});
+  world.up = {0, 1};
+  world.connecting = {2};
+  world.session->OnConnected(0);
+  world.session->OnConnected(1);
+  auto first = *world.cluster.Handle(0, world.outbox.front().second);
+  world.outbox.clear();
+  world.now += 250;
+  world.session->OnTimer();
+  world.cluster.Handle(1, world.outbox.front().second);  // executed, its answer and token are lost
+  world.outbox.clear();
+  world.Answer(0, first);
+  world.Down(1);
+  EXPECT_NE(world.Hold(), 0u);
+  EXPECT_EQ(world.cluster.executed, 1);
+  world.Up(2);
+  world.Down(0);  // attaching needs the token that counts
+  world.Pass(3000);
+  EXPECT_EQ(world.cluster.sessions.size(), 1u);
+  EXPECT_THAT(world.names, Not(Contains(HasSubstr("lost"))));
+}
+
 // Found by the simulator (seed 270): the refusal of the first open's token was taken for one of the
 // second's, and the session, with all that it held, for gone.
 TEST(Session, TheRefusalOfATokenThatALaterOpenReplacedIsNoLoss) {

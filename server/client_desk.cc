@@ -198,13 +198,14 @@ void ClientDesk::OnRequest(const Caller& caller, uint64_t id, v1::ClientRequest 
   }
   v1::Command command;
   auto* body = command.mutable_request();
-  if (!attachments_->IsBound(caller.connection, request.session())) {
-    if (request.token().empty()) {
-      return Fail(
-          caller.connection, id, v1::Failure::BAD_TOKEN,
-          "request: the session is not attached through this connection and no token is given");
-    }
+  // A token that is given counts, attached or not: since it was attached here, a later open may
+  // have replaced it (ApplyReopen).
+  if (!request.token().empty()) {
     body->set_token_hash(HashToken(request.token()));
+  } else if (!attachments_->IsBound(caller.connection, request.session())) {
+    return Fail(
+        caller.connection, id, v1::Failure::BAD_TOKEN,
+        "request: the session is not attached through this connection and no token is given");
   }
   body->set_session(request.session());
   body->set_seq(request.seq());

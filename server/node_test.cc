@@ -70,6 +70,15 @@ TEST_F(NodeTest, AForgedSessionIsRefused) {
   EXPECT_EQ(world_.CheckoutsAt(leader_), 0u);
 }
 
+// A later open may have replaced the token since the session was attached here.
+TEST_F(NodeTest, ATokenThatIsShownCountsAlsoWhereTheSessionIsAttached) {
+  world_.Open(follower_, 5, "app");
+  const uint64_t wrong = world_.Checkout(follower_, 5, "app", 1, "a token that was replaced");
+  ASSERT_TRUE(world_.Until([&] { return world_.Answer(follower_, 5, wrong) != nullptr; }));
+  EXPECT_EQ(world_.Answer(follower_, 5, wrong)->failure().why(), v1::Failure::BAD_TOKEN);
+  EXPECT_EQ(world_.CheckoutsAt(leader_), 0u);
+}
+
 TEST_F(NodeTest, WhenTheLeaderDiesAClientOfASurvivorIsServedByTheNextOne) {
   world_.Open(follower_, 5, "app");
   world_.Kill(leader_);
