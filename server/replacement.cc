@@ -49,7 +49,8 @@ void Replacement::OnMembers(const quorum::Members& before, const quorum::Members
 
 void Replacement::OnAsk(const v1::Hello& hello, int64_t now_ms) {
   Newcomer& newcomer = newcomers_[static_cast<Slot>(hello.self().slot())];
-  const bool is_new = newcomer.incarnation != hello.self().incarnation();
+  const bool is_new = newcomer.incarnation != hello.self().incarnation() ||
+                      now_ms - newcomer.asked_ms > kNewcomerAsksMs;
   newcomer = {hello.self().incarnation(), hello.host_id(), hello.host_id_matches(),
               is_new ? now_ms : newcomer.first_ms, now_ms};
 }
@@ -79,9 +80,8 @@ std::string Replacement::WaitsFor(Slot slot, const View& view, int64_t now_ms) c
   const Member* member = view.in_force.Find(slot);
   if (member == nullptr) return "";
   const Newcomer& newcomer = newcomers_.at(slot);
-  if (!member->voter && newcomer.asked_ms - newcomer.first_ms < kHelloAgainMs / 2) {
-    return absl::StrCat("node ", number,
-                        " waits: it was let in under another incarnation just now");
+  if (newcomer.asked_ms - newcomer.first_ms < kHelloAgainMs / 2) {
+    return absl::StrCat("node ", number, " waits: it is let in when it has asked once more");
   }
   if (view.connected(slot)) {
     return absl::StrCat("node ", number, " is connected under its old incarnation: stop that one");

@@ -2,10 +2,10 @@
 // B.10; the argument of safety stands in quorum/members.h, and quorum::Core keeps to it by itself).
 //
 // A newcomer asks again and again (Hello with `rejoin`). When its slot's old incarnation is not
-// connected any more, the leader proposes it as learner in that one's place (C2); when it has
-// caught up, as voter (C3). One that has drawn yet another incarnation takes the place of the
-// learner that it was; but it must have asked twice since, for who was let in asks no more, and the
-// late word of one that is gone must not put it out.
+// connected any more, and the newcomer has asked this leader twice, the leader proposes it as
+// learner in that one's place (C2); when it has caught up, as voter (C3). Twice, because who was
+// let in asks no more, and the late word of one that is gone must not put out the one that came
+// after it. One that has drawn yet another incarnation takes the place of the learner that it was.
 //
 // What it is not: it remembers nothing across a change of the lead and needs to: members come from
 // the log, newcomers ask again.
