@@ -453,8 +453,8 @@ void Session::Reconcile(const v1::SessionState& state, int64_t asked_ms) {
     auto holding = theirs.find(held.view.handle);
     if (holding != theirs.end()) {
       ReconcileHolding(id, held, *holding->second, asked_ms);
-    } else if (held.granted_index <= state.index()) {  // not granted after this was written down
-      freed.push_back(id);
+    } else if (held.granted_ms < asked_ms || held.granted_index <= state.index()) {
+      freed.push_back(id);  // not granted after this was written down
     }
   }
   const bool taken = !removed_reason_.empty();

@@ -160,8 +160,10 @@ class Session final : public Driven {
   struct Held {
     LicenseView view;
     uint64_t pool = 0;
+    // In the cluster's log at that time; one that was recovered begins again at an earlier index.
     uint64_t granted_index = 0;
-    uint64_t group = 0;  // the checkout that it came from: lost together, asked for together
+    int64_t granted_ms = 0;  // when it was delivered
+    uint64_t group = 0;      // the checkout that it came from: lost together, asked for together
     CheckoutRequest request;
     std::string user;
     int64_t time_limit_ms = 0;

@@ -145,6 +145,7 @@ Session::Held& Session::NewHeld(const Call& call, int item, const v1::Holding& h
   held.view.node = call.granted_node;
   held.pool = holding.pool();
   held.granted_index = holding.granted_index();
+  held.granted_ms = Now();
   held.group = call.key;
   if (item < call.checkout.items_size()) {
     held.request.checkout_data = call.checkout.items(item).checkout_data();
@@ -284,6 +285,7 @@ void Session::DeliverRegrant(Call& call) {
     held.view.usable = true;
     held.pool = holding.pool();
     held.granted_index = holding.granted_index();
+    held.granted_ms = Now();
     held.told_refused = false;
     held.regrant_call = 0;
     held.overuse_told = false;

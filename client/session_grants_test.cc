@@ -95,6 +95,22 @@ TEST(SessionGrants, AGrantNewerThanTheStateIsNotLost) {
   EXPECT_EQ(world.session->status().licenses, 1u);
 }
 
+// Found by the simulator, seed 4454: after `triadd recover --accept-loss` the log begins again at
+// an earlier index, and a grant that it has forgotten seemed to be newer than the state.
+TEST(SessionGrants, AGrantThatARecoveredClusterHasForgottenIsLost) {
+  World world;
+  world.cluster.index = 100;
+  world.Attach();
+  world.Hold();
+  world.cluster.index = 40;
+  world.cluster.only().holdings.clear();
+  world.Pass(10);
+  world.Down(0);
+  world.Pass(kRetryMs);
+  ASSERT_FALSE(world.names.empty());
+  EXPECT_EQ(world.names[0], "lost 101");
+}
+
 TEST(SessionGrants, PendingRequestsOfALostSessionGoToTheNewOne) {
   World world;
   world.Attach();

@@ -221,6 +221,8 @@ v1::Outcome Ledger::ApplyRecovered(const v1::Recovered& recovered, Events& event
   for (const auto& entry : sessions()) hold_ms = std::max(hold_ms, entry.second->ttl_ms);
   v1::LedgerHead& head = state_.head();
   head.set_no_grants_until_ms(std::max(head.no_grants_until_ms(), head.cluster_ms() + hold_ms));
+  // Holders know handles that nobody here does: none of them may come to mean another license.
+  state_.TakeHandles(kHandlesLostMax);
   events.push_back(EventOf(LedgerEvent::Kind::kRecovered));
   return Done();
 }

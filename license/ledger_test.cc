@@ -618,6 +618,19 @@ TEST_F(LedgerTest, AfterARecoveryNothingCountedIsGrantedUntilAllHolderHadTheTime
   EXPECT_TRUE(Apply(CheckoutOf("s", 6, {ItemOf("f")})).has_granted());
 }
 
+// Found by the simulator, seed 4454: a holder of a forgotten license took another one's for its
+// own, because the recovered cluster gave the same handle out again.
+TEST_F(LedgerTest, AfterARecoveryNoHandleIsGivenOutThatAForgottenGrantMayHave) {
+  Install("FEATURE f acme 1.0 permanent 5\n");
+  Apply(OpenOf("s"));
+  const v1::Outcome forgotten = Apply(CheckoutOf("s", 1, {ItemOf("f")}));
+  Apply(RecoveredOf(1'000));
+  cluster_ms_ = ledger_.no_grants_until_ms();
+  const v1::Outcome later = Apply(CheckoutOf("s", 2, {ItemOf("f")}));
+  EXPECT_GE(later.granted().holdings(0).handle(),
+            forgotten.granted().holdings(0).handle() + kHandlesLostMax);
+}
+
 TEST_F(LedgerTest, ASecondRecoveryNeverShortensTheHold) {
   Apply(RecoveredOf(90'000));
   const uint64_t until_ms = ledger_.no_grants_until_ms();

@@ -54,5 +54,8 @@ inline constexpr uint32_t kTtlMsMax = 24u * 3600 * 1000;
 inline constexpr int kAdminResultsMax = 32;
 // Handles begin here: lmstat's readers expect small positive numbers, and 0 means none.
 inline constexpr uint64_t kFirstHandle = 101;
+// After `triadd recover --accept-loss` so many handles are left out: more than the lost end of the
+// log, or all that came after an old backup, can have given away.
+inline constexpr uint64_t kHandlesLostMax = 1'000'000'000;
 
 }  // namespace triad::license
