@@ -81,7 +81,8 @@ void Disk::Wipe() {
 // The threads' state is gone; what the write under way has done stays as the disk says.
 void Disk::End(bool power_lost) {
   ++epoch_;
-  possible_ = {durable_};
+  // (Without a log nothing was written: what was possible before still is.)
+  if (log_ != nullptr || possible_.empty()) possible_ = {durable_};
   if (log_ != nullptr && current_) {
     LogMirror after = durable_;
     if (current_->start) {

@@ -94,6 +94,7 @@ class Disk {
   const LogMirror& lost() const { return lost_; }
   // The states that a process which starts now may find, oldest first.
   const std::vector<LogMirror>& possible() const { return possible_; }
+  void set_possible(std::vector<LogMirror> possible) { possible_ = std::move(possible); }
 
  private:
   int64_t Latency();

@@ -149,6 +149,11 @@ absl::StatusOr<server::OpenedData> Host::Open() {
   mirror.start = opened->recovered.snapshot_index;
   mirror.start_term = opened->recovered.snapshot_term;
   mirror.entries = opened->recovered.entries;
+  // Stopped before the new identity was stored: all is as it was.
+  const std::optional<Before> before = std::exchange(before_, std::nullopt);
+  if (before && opened->identity.incarnation == before->incarnation) {
+    disk_.set_possible(before->possible);
+  }
   if (opened->log != nullptr && std::exchange(goes_on_alone_, false)) {
     cluster_->checks().OnNewCluster(*this, mirror);
   } else if (opened->log != nullptr) {
@@ -609,11 +614,13 @@ void Host::Begin(const storage::Identity& identity) {
   MayStopDisk();
   came_back_ = true;
   ++incarnation_;
+  const Before before = {incarnation_id_, disk_.possible()};
   incarnation_id_ = identity.incarnation;
   world_->counters.Count(Branch::kLetIn);
   cluster_->checks().OnWiped(*this);
   auto opened = server::BeginAnew(Place(), identity, this);
   if (!opened.ok()) {
+    before_ = before;
     disk_.Begin(nullptr, nullptr);
     return Die(opened.status());
   }

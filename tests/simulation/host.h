@@ -173,6 +173,12 @@ class Host final : public server::Clock,
   bool came_back_ = false;      // under a new incarnation, and has no vote yet
   int incarnation_ = 0;
   std::string incarnation_id_;
+  // What there was when it was let in anew, while that may not have been done.
+  struct Before {
+    std::string incarnation;
+    std::vector<LogMirror> possible;
+  };
+  std::optional<Before> before_;
   uint32_t version_ = 1;
   uint64_t epoch_ = 0;  // of the process
   bool paused_ = false;
