@@ -242,7 +242,8 @@ void Cluster::Heal() {
     node->disk().files().SetFreeBytes(std::nullopt);
     node->set_turn_extra_us(0);
     node->Resume();
-    if (node->out() && plan_.nodes == 3) node->Rejoin();  // the operator's part
+    const bool told_to_rejoin = node->out() || node->put_out();
+    if (told_to_rejoin && plan_.nodes == 3) node->Rejoin();  // the operator's part
     if (!node->running() && !node->out()) node->Boot();
   }
 }

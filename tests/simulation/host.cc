@@ -46,7 +46,9 @@ void Host::Wipe(bool rejoin) {
 }
 
 void Host::Rejoin() {
+  if (running()) Kill(false);
   world_->Note("rejoin", slot_);
+  put_out_ = false;
   disk_.Wipe();
   cluster_->checks().OnWiped(*this);
   refusal_.clear();
@@ -153,6 +155,7 @@ absl::StatusOr<server::OpenedData> Host::Open() {
   const std::optional<Before> before = std::exchange(before_, std::nullopt);
   if (before && opened->identity.incarnation == before->incarnation) {
     disk_.set_possible(before->possible);
+    put_out_ = true;
   }
   if (opened->log != nullptr && std::exchange(goes_on_alone_, false)) {
     cluster_->checks().OnNewCluster(*this, mirror);
@@ -624,6 +627,7 @@ void Host::Begin(const storage::Identity& identity) {
     disk_.Begin(nullptr, nullptr);
     return Die(opened.status());
   }
+  put_out_ = false;
   disk_.Begin(std::move(opened->log), std::move(opened->store));
 }
 

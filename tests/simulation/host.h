@@ -58,6 +58,8 @@ class Host final : public server::Clock,
   uint64_t epoch() const { return epoch_; }
   // It cannot start any more, and should not.
   bool out() const { return !refusal_.empty(); }
+  // Under an incarnation that the others have replaced: they tell the operator to run `rejoin`.
+  bool put_out() const { return put_out_; }
   // Its log was damaged since it was last found whole.
   bool damaged() const { return damaged_; }
   // Nothing that it has promised is lost: two such logs together hold what is committed.
@@ -179,6 +181,7 @@ class Host final : public server::Clock,
     std::vector<LogMirror> possible;
   };
   std::optional<Before> before_;
+  bool put_out_ = false;
   uint32_t version_ = 1;
   uint64_t epoch_ = 0;  // of the process
   bool paused_ = false;
