@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "cli/channels.h"
 #include "cli/exit_status.h"
 #include "cli/json.h"
 #include "cli/output.h"
@@ -211,6 +212,7 @@ Result<Held> TakeLicenses(const Args& args, const std::vector<CheckoutRequest>& 
   ClientOptions client_options;
   client_options.license_path = AsSearchPath(found->clusters);
   client_options.insecure = InsecureAllowed(args);
+  GiveTrustTo(&client_options);
   client_options.application = options.command;
   client_options.on_event = options.on_event;
   Result<Client> client = Client::Open(client_options);

@@ -27,20 +27,6 @@ constexpr char kPreface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\
 constexpr size_t kFrameHead = 9;
 constexpr char kSettings = 4;
 
-class Socket {
- public:
-  explicit Socket(int fd) : fd_(fd) {}
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  ~Socket() {
-    if (fd_ >= 0) close(fd_);
-  }
-  int fd() const { return fd_; }
-
- private:
-  const int fd_;
-};
-
 int64_t NowMs() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
              std::chrono::steady_clock::now().time_since_epoch())
@@ -98,9 +84,17 @@ bool IsSettings(absl::string_view bytes) {
 
 }  // namespace
 
+Connection::Connection(const client::Address& address, int64_t timeout_ms)
+    : fd_(Connect(address, NowMs() + timeout_ms)) {
+}
+
+Connection::~Connection() {
+  if (fd_ >= 0) close(fd_);
+}
+
 std::string WhatElseListens(const client::Address& address, int64_t timeout_ms) {
   const int64_t until_ms = NowMs() + timeout_ms;
-  const Socket socket(Connect(address, until_ms));
+  const Connection socket(address, timeout_ms);
   if (socket.fd() < 0) return "";
   if (send(socket.fd(), kPreface, sizeof(kPreface) - 1, MSG_NOSIGNAL) < 0) return "";
   const std::string bytes = FirstBytes(socket.fd(), until_ms);

@@ -13,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "cli/args.h"
+#include "cli/channels.h"
 #include "cli/checkout.h"
 #include "cli/files.h"
 #include "cli/lm_tools.h"
@@ -99,6 +100,7 @@ absl::StatusOr<ClientOptions> OptionsOf(const Args& args) {
   ClientOptions options;
   options.license_path = AsSearchPath(found->clusters);
   options.insecure = InsecureAllowed(args);
+  GiveTrustTo(&options);
   options.application = "lmborrow";
   if (args.Has("d")) options.display = args.Value("d");
   return options;

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/args.h"
+#include "cli/channels.h"
 #include "cli/lm_tools.h"
 #include "cli/output.h"
 #include "cli/servers.h"
@@ -106,6 +107,7 @@ int LmdiagVerb(const std::vector<std::string>& arguments) {
   ClientOptions options;
   options.license_path = AsSearchPath(found->clusters);
   options.insecure = InsecureAllowed(*args);
+  GiveTrustTo(&options);
   options.application = "lmdiag";
   Result<Client> client = Client::Open(options);
   if (!client) return LmRefuse("lmdiag", client.status().ToString(), kLmCannotConnect);

@@ -1,5 +1,6 @@
 // `triad`, and FlexNet's names for it: what is to be done is the first word, or the name that the
 // program was called by.
+#include <grpc/support/log.h>
 #include <signal.h>
 
 #include <cstdio>
@@ -8,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/args.h"
+#include "cli/certs.h"
 #include "cli/checkout.h"
 #include "cli/denials.h"
 #include "cli/drain.h"
@@ -70,6 +72,10 @@ constexpr Verb kVerbs[] = {
     {"sign", "--key=FILE --in=FILE --out=FILE", "signs a license file's lines", SignVerb},
     {"verify", "FILE... [--vendor-keys=DIR]", "says of each line whether its signature is good",
      VerifyVerb},
+    {"certs",
+     "ca | node K [--host=NAME]... | admin NAME | client NAME | client-bundle\n"
+     "        [--dir=DIR] [--out=DIR] [--days=N]",
+     "makes an authority and the certificates by which programs know each other", CertsVerb},
     {"transfer-lead", "[--to=NODE] [--admin-socket=PATH]", "hands the lead to another node",
      TransferLeadVerb},
     {"drain", "[--node=NODE] [--undo] [--json] [--admin-socket=PATH]",
@@ -115,6 +121,8 @@ std::string HelpText() {
       "-c WHERE, before or after the verb: a license file, a directory of *.lic files,\n"
       "port@host or port@host,port@host,port@host. Without it: VENDOR_LICENSE_FILE and\n"
       "LM_LICENSE_FILE in the environment, ~/.flexlmrc, /etc/triad/license.dat.\n"
+      "--tls-ca=FILE, --tls-cert=FILE, --tls-key=FILE: whom to trust as servers, and the own\n"
+      "certificate; without them TRIAD_TLS_CA, _CERT, _KEY, ~/.config/triad/, /etc/triad/tls/.\n"
       "--insecure speaks plaintext to other machines. --version, --help.\n"
       "\n"
       "exit: 0 done, 1 the licensing answer was no, 2 wrong usage, 3 cluster not reachable\n"
@@ -146,7 +154,14 @@ bool AsksForHelp(const std::vector<std::string>& arguments) {
 }
 
 int Dispatch(const std::vector<std::string>& arguments) {
-  const FlagTable common = {{"c", Takes::kValue}, {"insecure"}, {"help"}, {"h"}, {"version"}};
+  const FlagTable common = {{"c", Takes::kValue},
+                            {"insecure"},
+                            {"tls-ca", Takes::kValue},
+                            {"tls-cert", Takes::kValue},
+                            {"tls-key", Takes::kValue},
+                            {"help"},
+                            {"h"},
+                            {"version"}};
   const auto line = SplitVerb(common, arguments);
   if (!line.ok()) return RefuseUsage("", line.status());
   const bool help = line->verb == "help" || AsksForHelp(line->arguments);
@@ -195,6 +210,8 @@ int Main(const std::string& called, std::vector<std::string> arguments) {
 
 int main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error like others
+  // gRPC prints to stderr on its own; what a user should hear, the tool says itself.
+  gpr_set_log_function([](gpr_log_func_args*) {});
   return triad::cli::Main(argc > 0 ? argv[0] : "triad",
                           std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
 }

@@ -16,8 +16,10 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "cli/channels.h"
 #include "cli/foreign.h"
 #include "cli/limits.h"
+#include "cli/tls_probe.h"
 #include "client/machine.h"
 #include "triad/v1/admin.grpc.pb.h"
 
@@ -31,9 +33,7 @@ constexpr char kDefaultAdminSocket[] = "unix:/run/triad/admin.sock";
 std::unique_ptr<Stub> Dial(const std::string& target) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kAnswerBytesMax);
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return v1::AdminService::NewStub(
-      grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments));
+  return v1::AdminService::NewStub(ChannelTo(target, arguments));
 }
 
 void SetDeadline(grpc::ClientContext* context, int64_t ms) {
@@ -94,13 +94,14 @@ std::vector<std::string> PathsOfEnvironment(const client::Machine& machine) {
 }
 
 absl::Status CheckPlaintext(const FoundClusters& found, bool insecure) {
-  if (insecure) return absl::OkStatus();
+  if (insecure || TheTrust().tls()) return absl::OkStatus();
   for (const client::Cluster& cluster : found.clusters) {
     for (const client::Address& address : cluster.servers) {
       if (client::IsLoopback(address)) continue;
       return absl::FailedPreconditionError(
           absl::StrCat(client::FormatAddress(address),
-                       " is another machine and there is no TLS: give --insecure, or set "
+                       " is another machine and there is no TLS: put ca.crt into "
+                       "/etc/triad/tls/ or give --tls-ca; or give --insecure, or set "
                        "TRIAD_INSECURE=1, to speak to it in plaintext"));
     }
   }
@@ -141,6 +142,12 @@ void TellForeign(int64_t timeout_ms, std::vector<NodeAnswer>* answers) {
   for (NodeAnswer& answer : *answers) {
     if (answer.status || absl::StrContains(answer.error.message(), "refused")) continue;
     if (any && answer.error.code() == absl::StatusCode::kDeadlineExceeded) continue;
+    const std::string tls =
+        WhatTlsSays(answer.address, TheTrust(), std::min(timeout_ms, kForeignTimeoutMs));
+    if (!tls.empty()) {
+      answer.error = absl::FailedPreconditionError(tls);
+      continue;
+    }
     const std::string other =
         WhatElseListens(answer.address, std::min(timeout_ms, kForeignTimeoutMs));
     if (!other.empty()) answer.error = absl::FailedPreconditionError(other);
@@ -152,6 +159,7 @@ void TellForeign(int64_t timeout_ms, std::vector<NodeAnswer>* answers) {
 FlagTable WithClusterFlags(FlagTable flags) {
   flags.push_back({"c", Takes::kValue});
   flags.push_back({"insecure"});
+  for (const char* name : {"tls-ca", "tls-cert", "tls-key"}) flags.push_back({name, Takes::kValue});
   flags.push_back({"help"});
   return flags;
 }
@@ -195,6 +203,8 @@ absl::StatusOr<FoundClusters> FindTheClusters(const std::string& license_path, b
 }
 
 absl::StatusOr<FoundClusters> FindTheClusters(const Args& args) {
+  const absl::Status trust = UseTrustOf(args);
+  if (!trust.ok()) return trust;
   return FindTheClusters(args.Value("c"), InsecureAllowed(args));
 }
 

@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "cli/channels.h"
 #include "cli/limits.h"
 #include "cli/servers.h"
 #include "client/search_path.h"
@@ -36,9 +37,8 @@ std::vector<const NodeAnswer*> InOrder(const std::vector<NodeAnswer>& nodes) {
 // One node's records behind `end->second`; `begun` says whether one was given on.
 absl::Status ReadNode(const NodeAnswer& node, const v1::ReadUsageRequest& request,
                       const OnUsageRecord& on_record, UsageEnd* end, uint64_t* last) {
-  auto channel =
-      grpc::CreateChannel(client::DialTarget(node.address), grpc::InsecureChannelCredentials());
-  auto stub = v1::AdminService::NewStub(channel);
+  auto stub = v1::AdminService::NewStub(
+      ChannelTo(client::DialTarget(node.address), grpc::ChannelArguments()));
   grpc::ClientContext context;
   auto reader = stub->ReadUsage(&context, request);
   v1::UsagePage page;

@@ -151,6 +151,9 @@ ClientOptions OptionsOf(const triad_options* given) {
     options.vendor_keys.push_back(std::move(key));
   }
   if (all.refuse_unconfirmed != 0) options.unconfirmed = UnconfirmedPolicy::kRefuse;
+  options.tls_ca = Text(all.tls_ca);
+  options.tls_cert = Text(all.tls_cert);
+  options.tls_key = Text(all.tls_key);
   options.unconfirmed_grace_ms = std::max<int64_t>(all.unconfirmed_grace_ms, 0);
   return options;
 }

@@ -166,22 +166,45 @@ bool ClientState::Insecure() const {
   return options_.insecure || (value != nullptr && absl::string_view(value) == "1");
 }
 
-std::optional<Status> ClientState::RefusePlaintext(const Cluster& cluster) const {
+absl::StatusOr<Trust> ClientState::FindOwnTrust() const {
+  const int64_t now_s = absl::ToUnixSeconds(absl::Now());
+  return FindTrust({options_.tls_ca, options_.tls_cert, options_.tls_key}, Insecure(),
+                   RealMachine(), now_s);
+}
+
+std::optional<Status> ClientState::RefusePlaintext(const Cluster& cluster,
+                                                   const Trust& trust) const {
   for (const Address& address : cluster.servers) {
-    if (IsLoopback(address) || Insecure()) continue;
+    if (trust.tls() || IsLoopback(address) || Insecure()) continue;
     Status status;
     status.kind = ErrorKind::kInsecure;
     status.message = absl::StrCat(FormatAddress(address),
-                                  " is not this machine, and the connection is not encrypted: say "
-                                  "insecure (TRIAD_INSECURE=1) if that is meant");
+                                  " is not this machine, and no authority's certificate is there "
+                                  "to know it by: put ca.crt into /etc/triad/tls/, or say insecure "
+                                  "(TRIAD_INSECURE=1) if plaintext is meant");
     return status;
   }
   return std::nullopt;
 }
 
 void ClientState::MakeSites(const std::vector<Cluster>& clusters, Status* refused) {
+  const auto trust = FindOwnTrust();
+  if (!trust.ok()) {
+    refused->kind = ErrorKind::kInsecure;
+    refused->message = std::string(trust.status().message());
+    OnNote(1, refused->ToString());
+    return;
+  }
+  GrpcTransport::TrustSource source;
+  if (trust->tls()) {
+    source = [this, found = std::make_shared<Trust>(*trust)] {
+      auto now = FindOwnTrust();
+      if (now.ok()) *found = *std::move(now);
+      return *found;
+    };
+  }
   for (const Cluster& cluster : clusters) {
-    if (const std::optional<Status> insecure = RefusePlaintext(cluster)) {
+    if (const std::optional<Status> insecure = RefusePlaintext(cluster, *trust)) {
       OnNote(1, insecure->ToString());
       *refused = *insecure;
       continue;
@@ -193,7 +216,8 @@ void ClientState::MakeSites(const std::vector<Cluster>& clusters, Status* refuse
     config.unconfirmed = options_.unconfirmed;
     config.unconfirmed_grace_ms = options_.unconfirmed_grace_ms;
     config.next_license = NextLicense;
-    sites_.push_back(std::make_unique<Site>(cluster, std::move(config), &clock_, &random_, this));
+    sites_.push_back(
+        std::make_unique<Site>(cluster, std::move(config), source, &clock_, &random_, this));
   }
 }
 

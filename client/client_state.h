@@ -24,6 +24,7 @@
 #include "client/environment.h"
 #include "client/session.h"
 #include "client/site.h"
+#include "client/trust.h"
 #include "triad/client.h"
 
 namespace triad::client {
@@ -121,7 +122,8 @@ class ClientState final : public SiteOwner, public std::enable_shared_from_this<
 
   // --- client_state.cc ---
   bool Insecure() const;
-  std::optional<Status> RefusePlaintext(const Cluster& cluster) const;
+  absl::StatusOr<Trust> FindOwnTrust() const;
+  std::optional<Status> RefusePlaintext(const Cluster& cluster, const Trust& trust) const;
   void MakeSites(const std::vector<Cluster>& clusters, Status* refused);
   void StartSites(int64_t deadline_ms);
   Status JudgeOpening(const std::vector<Opening>& openings);

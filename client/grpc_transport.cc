@@ -49,11 +49,27 @@ grpc::ChannelArguments MakeArguments() {
   return arguments;
 }
 
+std::shared_ptr<grpc::ChannelCredentials> CredentialsOf(const Trust& trust) {
+  if (!trust.tls()) return grpc::InsecureChannelCredentials();
+  grpc::SslCredentialsOptions options;
+  options.pem_root_certs = trust.contents.ca;
+  options.pem_cert_chain = trust.contents.certificate;
+  options.pem_private_key = trust.contents.key;
+  return grpc::SslCredentials(options);
+}
+
 }  // namespace
 
 std::string EndReason(const grpc::Status& status) {
   const std::string text = status.error_message();  // by value: nothing may point into it
   if (status.ok()) return "closed by the server";
+  if (absl::StrContains(text, "certificate verify failed")) {
+    return "its certificate has expired, or is not from the authority that is trusted here";
+  }
+  if (absl::StrContains(text, "Hostname Verification Check failed") ||
+      absl::StrContains(text, "is not in peer certificate")) {
+    return "its certificate is not a license server's";
+  }
   for (absl::string_view known :
        {"Connection refused", "Connection reset by peer", "No route to host",
         "Network is unreachable", "Connection timed out", "Socket closed", "Domain name not found",
@@ -74,6 +90,7 @@ struct GrpcTransport::Stream {
   grpc::Status status;
   std::deque<v1::ClientMessage> queue;
   bool started = false;
+  bool heard = false;  // anything from the server
   bool writing = false;
   bool finishing = false;
   int operations = 0;  // tags that the completion queue still owes us
@@ -260,12 +277,36 @@ void GrpcLoop::Run() {
   }
 }
 
-GrpcTransport::GrpcTransport(const std::vector<Address>& servers, Clock* clock)
-    : clock_(clock), current_(servers.size(), nullptr), loop_(GrpcLoop::OfThisProcess()) {
-  for (const Address& address : servers) {
-    stubs_.push_back(v1::LicenseService::NewStub(grpc::CreateCustomChannel(
-        DialTarget(address), grpc::InsecureChannelCredentials(), MakeArguments())));
+GrpcTransport::GrpcTransport(const std::vector<Address>& servers, Clock* clock, TrustSource trust)
+    : servers_(servers),
+      clock_(clock),
+      trust_source_(std::move(trust)),
+      current_(servers.size(), nullptr),
+      loop_(GrpcLoop::OfThisProcess()) {
+  if (trust_source_) trust_ = trust_source_();
+  MakeStubs();
+}
+
+// Streams that stand keep the channel that they are on.
+void GrpcTransport::MakeStubs() {
+  stubs_.clear();
+  for (const Address& address : servers_) {
+    grpc::ChannelArguments arguments = MakeArguments();
+    if (trust_.tls()) arguments.SetSslTargetNameOverride(license::kNodeName);
+    stubs_.push_back(v1::LicenseService::NewStub(
+        grpc::CreateCustomChannel(DialTarget(address), CredentialsOf(trust_), arguments)));
   }
+}
+
+void GrpcTransport::LookForNewTrust() {
+  const int64_t now_ms = clock_->NowMs();
+  if (!trust_.tls() || !failed_ || now_ms < look_again_ms_) return;
+  look_again_ms_ = now_ms + kLookForTrustMs;
+  failed_ = false;
+  Trust now = trust_source_();
+  if (now.contents == trust_.contents) return;
+  trust_ = std::move(now);
+  MakeStubs();
 }
 
 GrpcTransport::~GrpcTransport() {
@@ -293,6 +334,7 @@ void GrpcTransport::BeginToEnd() {
 
 void GrpcTransport::Connect(size_t server) {
   if (ending_) return;
+  LookForNewTrust();
   auto* stream = new Stream;
   stream->transport = this;
   stream->server = server;
@@ -357,6 +399,7 @@ void GrpcTransport::OnEvent(const Tag& tag, bool ok) {
 }
 
 void GrpcTransport::OnRead(Stream* stream) {
+  stream->heard = true;
   for (const v1::ServerMessage& message : stream->incoming.messages()) {
     if (!IsCurrent(stream)) break;
     driven_->OnMessage(stream->server, message);
@@ -374,9 +417,19 @@ void GrpcTransport::StartFinish(Stream* stream) {
 }
 
 void GrpcTransport::OnFinished(Stream* stream) {
+  failed_ = true;
   if (!IsCurrent(stream)) return;
   current_[stream->server] = nullptr;
-  driven_->OnDisconnected(stream->server, EndReason(stream->status));
+  std::string reason = EndReason(stream->status);
+  // A server with TLS hangs up on plaintext, and on a certificate that it does not take.
+  if (!stream->heard && (reason == "Socket closed" || reason == "Connection reset by peer")) {
+    if (!trust_.tls()) {
+      absl::StrAppend(&reason, " (if TLS is spoken there: no authority's ca.crt is here)");
+    } else if (!trust_.paths.certificate.empty()) {
+      absl::StrAppend(&reason, " (perhaps it does not take ", trust_.paths.certificate, ")");
+    }
+  }
+  driven_->OnDisconnected(stream->server, reason);
 }
 
 void GrpcTransport::DeleteIfIdle(Stream* stream) {

@@ -15,6 +15,7 @@
 
 #include "client/environment.h"
 #include "client/search_path.h"
+#include "client/trust.h"
 #include "grpcpp/support/status.h"
 #include "triad/v1/license.grpc.pb.h"
 
@@ -27,7 +28,12 @@ class GrpcLoop;
 
 class GrpcTransport final : public Transport {
  public:
-  GrpcTransport(const std::vector<Address>& servers, Clock* clock);
+  // Whom to trust, asked for at the beginning and again after a connection failed: certificates
+  // are replaced while an application runs. Returns the same as before if it finds nothing better.
+  using TrustSource = std::function<Trust()>;
+
+  // `trust` may be null: plaintext.
+  GrpcTransport(const std::vector<Address>& servers, Clock* clock, TrustSource trust = nullptr);
   ~GrpcTransport() override;  // as Stop()
 
   // Begins to drive `driven`, which must live until Stop has returned.
@@ -62,7 +68,16 @@ class GrpcTransport final : public Transport {
   bool IsCurrent(const Stream* stream) const;
   void DeleteIfIdle(Stream* stream);
 
+  void MakeStubs();
+  // New stubs if the certificates are others by now.
+  void LookForNewTrust();
+
+  const std::vector<Address> servers_;
   Clock* const clock_;
+  const TrustSource trust_source_;
+  Trust trust_;
+  int64_t look_again_ms_ = 0;
+  bool failed_ = false;  // a connection, since the certificates were last looked at
   Driven* driven_ = nullptr;
   std::vector<std::unique_ptr<v1::LicenseService::Stub>> stubs_;
   std::vector<Stream*> current_;  // by server

@@ -96,6 +96,8 @@ inline constexpr int kChannelBackoffMs = 100;
 inline constexpr int kChannelConnectMs = 1'000;
 // Not the same as kChannelConnectMs: gRPC bug 33593.
 inline constexpr int kChannelBackoffMsMax = 1'200;
+// After a failed connection, whether certificates are others by now: no oftener than this.
+inline constexpr int64_t kLookForTrustMs = 5'000;
 // The loop's clock stands still during suspend, the time to live does not: it looks this often.
 inline constexpr int64_t kWakeMsMax = 5'000;
 

@@ -7,11 +7,12 @@
 
 namespace triad::client {
 
-Site::Site(Cluster cluster, Session::Config config, Clock* clock, Random* random, SiteOwner* owner)
+Site::Site(Cluster cluster, Session::Config config, GrpcTransport::TrustSource trust, Clock* clock,
+           Random* random, SiteOwner* owner)
     : cluster_(std::move(cluster)),
       owner_(owner),
       clock_(clock),
-      transport_(cluster_.servers, clock),
+      transport_(cluster_.servers, clock, std::move(trust)),
       session_(std::move(config), Environment{&transport_, clock, random, this}) {
 }
 

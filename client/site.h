@@ -31,7 +31,9 @@ class SiteOwner {
 
 class Site final : private Observer {
  public:
-  Site(Cluster cluster, Session::Config config, Clock* clock, Random* random, SiteOwner* owner);
+  // `trust` may be null: plaintext.
+  Site(Cluster cluster, Session::Config config, GrpcTransport::TrustSource trust, Clock* clock,
+       Random* random, SiteOwner* owner);
   Site(const Site&) = delete;
   Site& operator=(const Site&) = delete;
   ~Site() override;  // as Stop()

@@ -11,6 +11,7 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "server/limits.h"
+#include "server/tls.h"
 #include "server/usage.h"
 
 namespace triad::server {
@@ -208,11 +209,20 @@ grpc::Status AdminCalls::RotateLogs(grpc::ServerContext* context,
   return grpc::Status::OK;
 }
 
+bool AdminCalls::IsAdministrator(const grpc::ServerContext& context) const {
+  if (IsLocalSocket(context.peer())) return true;
+  return rights_.certificate_changes &&
+         RoleOf(*context.auth_context()).role == license::Role::kAdmin;
+}
+
 grpc::Status AdminCalls::CheckMayChange(const grpc::ServerContext& context) const {
-  if (changes_over_tcp_ || IsLocalSocket(context.peer())) return grpc::Status::OK;
-  return grpc::Status(
-      grpc::StatusCode::PERMISSION_DENIED,
-      "you are not a license administrator (-63): use the admin socket on the host itself");
+  if (rights_.anybody_changes || IsAdministrator(context)) return grpc::Status::OK;
+  return grpc::Status(grpc::StatusCode::PERMISSION_DENIED,
+                      absl::StrCat("you are not a license administrator (-63): use the admin "
+                                   "socket on the host itself",
+                                   rights_.certificate_changes
+                                       ? ", or an administrator's certificate (triad certs admin)"
+                                       : ""));
 }
 
 grpc::Status AdminCalls::CheckEnabled(absl::string_view verb) const {
@@ -224,7 +234,7 @@ grpc::Status AdminCalls::CheckEnabled(absl::string_view verb) const {
 }
 
 grpc::Status AdminCalls::CheckMayRead(const grpc::ServerContext& context) const {
-  if (reads_over_tcp_ || IsLocalSocket(context.peer())) return grpc::Status::OK;
+  if (rights_.anybody_reads || IsAdministrator(context)) return grpc::Status::OK;
   return grpc::Status(grpc::StatusCode::PERMISSION_DENIED,
                       "you are not a license administrator (-63): this server is not open for "
                       "reading; use the admin socket on the host itself");
@@ -232,7 +242,7 @@ grpc::Status AdminCalls::CheckMayRead(const grpc::ServerContext& context) const 
 
 void AdminCalls::Note(const grpc::ServerContext& context, const std::string& what) {
   const auto done = std::make_shared<absl::Notification>();
-  loop_->Post([this, done, what, who = who_(context.peer())] {
+  loop_->Post([this, done, what, who = who_(context)] {
     node_->NoteAct(who, what, [done] { done->Notify(); });
   });
   (void)done->WaitForNotificationWithTimeout(absl::Milliseconds(kChangeTimeoutMs));
@@ -311,7 +321,7 @@ grpc::Status AdminCalls::Reread(grpc::ServerContext* context, const v1::RereadRe
   auto files = FilesOf(request->from());
   if (!files.ok()) return FromAbsl(files.status());
   const auto answer = std::make_shared<Answer<v1::RereadResponse>>();
-  const std::string who = who_(context->peer());
+  const std::string who = who_(*context);
   loop_->Post([this, answer, who, files = *std::move(files), dry_run = request->dry_run()] {
     node_->Reread(files, dry_run, who,
                   [answer](const absl::StatusOr<v1::RereadResponse>& told) { answer->Give(told); });
@@ -341,7 +351,7 @@ grpc::Status AdminCalls::Stop(grpc::ServerContext* context, const v1::StopReques
   if (allowed.ok()) allowed = CheckEnabled("lmdown");
   if (!allowed.ok()) return allowed;
   const auto answer = std::make_shared<Answer<v1::StopResponse>>();
-  loop_->Post([this, answer, asked = *request, who = who_(context->peer())] {
+  loop_->Post([this, answer, asked = *request, who = who_(*context)] {
     if (asked.vendor().empty()) {
       return node_->Stop(asked.all(), asked.force(), who,
                          [answer](const v1::StopResponse& told) { answer->Give(told); });
@@ -362,7 +372,7 @@ grpc::Status AdminCalls::Drain(grpc::ServerContext* context, const v1::DrainRequ
     return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "there is no such node");
   }
   const auto answer = std::make_shared<Answer<v1::DrainResponse>>();
-  loop_->Post([this, answer, asked = *request, who = who_(context->peer())] {
+  loop_->Post([this, answer, asked = *request, who = who_(*context)] {
     const auto node = static_cast<quorum::Slot>(asked.node());
     node_->Drain(node, asked.undo(), who, [this, answer, node](const absl::Status& status) {
       if (!status.ok()) return answer->Give(status);
@@ -381,7 +391,7 @@ grpc::Status AdminCalls::Act(grpc::ServerContext* context, const v1::ActRequest*
   if (allowed.ok() && request->command().has_remove()) allowed = CheckEnabled("lmremove");
   if (!allowed.ok()) return allowed;
   v1::AdminCommand act = request->command();
-  act.set_who(who_(context->peer()));
+  act.set_who(who_(*context));
   const auto answer = std::make_shared<Answer<v1::Outcome>>();
   loop_->Post([this, answer, act = std::move(act)] {
     node_->ProposeAdmin(

@@ -1,8 +1,9 @@
 // AdminService: how tools look at a node and act on it. Unary; waits for the Node's loop.
 //
 // Reading is open unless it was switched off; a node's status, which says nothing of users, always
-// is. What changes something needs the local admin socket; over TCP it is taken only
-// where all SERVER hosts are loopback addresses or the daemon runs --insecure.
+// is. What changes something needs the local admin socket or an administrator's certificate;
+// without TLS it is taken over TCP only where all SERVER hosts are loopback addresses or the daemon
+// runs --insecure.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -28,16 +29,19 @@ struct FileSources {
   std::function<absl::StatusOr<v1::FilesAnswer>(quorum::Slot, const v1::FilesRequest&)> ask;
 };
 
+// Who may do what over TCP; the local socket may do all.
+struct AdminRights {
+  bool anybody_changes = false;
+  bool certificate_changes = false;  // an administrator's certificate may
+  bool anybody_reads = true;
+};
+
 class AdminCalls final : public v1::AdminService::Service {
  public:
-  // `who` names the one at the other end of a connection of gRPC's peer name, as the node sees it.
-  AdminCalls(EventLoop* loop, bool changes_over_tcp, bool reads_over_tcp, FileSources files,
-             std::function<std::string(const std::string&)> who)
-      : loop_(loop),
-        changes_over_tcp_(changes_over_tcp),
-        reads_over_tcp_(reads_over_tcp),
-        files_(std::move(files)),
-        who_(std::move(who)) {}
+  // `who` names the one who calls, as the node sees it.
+  AdminCalls(EventLoop* loop, AdminRights rights, FileSources files,
+             std::function<std::string(const grpc::ServerContext&)> who)
+      : loop_(loop), rights_(rights), files_(std::move(files)), who_(std::move(who)) {}
   void set_node(Node* node) { node_ = node; }
   void set_disabled(std::vector<std::string> verbs) { disabled_ = std::move(verbs); }
   void set_usage(UsageReader* reader, LogControl* logs) {
@@ -67,6 +71,7 @@ class AdminCalls final : public v1::AdminService::Service {
 
  private:
   absl::StatusOr<std::shared_ptr<const Node::ReadFiles>> FilesOf(uint32_t from);
+  bool IsAdministrator(const grpc::ServerContext& context) const;
   grpc::Status CheckMayChange(const grpc::ServerContext& context) const;
   grpc::Status CheckEnabled(absl::string_view verb) const;
   grpc::Status CheckMayRead(const grpc::ServerContext& context) const;
@@ -76,10 +81,9 @@ class AdminCalls final : public v1::AdminService::Service {
   void StartVendors(const std::string& vendor, const std::string& who);
 
   EventLoop* const loop_;
-  const bool changes_over_tcp_;
-  const bool reads_over_tcp_;
+  const AdminRights rights_;
   const FileSources files_;
-  const std::function<std::string(const std::string&)> who_;
+  const std::function<std::string(const grpc::ServerContext&)> who_;
   std::vector<std::string> disabled_;
   Node* node_ = nullptr;
   UsageReader* usage_reader_ = nullptr;

@@ -6,6 +6,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -14,16 +15,24 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "license/ledger.h"
 #include "server/data_directory.h"
 #include "server/disk_io.h"
 #include "server/event_loop.h"
+#include "server/http.h"
 #include "server/limits.h"
+#include "server/metrics.h"
 #include "server/node.h"
 #include "server/service_notices.h"
 #include "server/site.h"
 #include "server/system.h"
+#include "server/tls.h"
 #include "server/usage.h"
 #include "server/usage_logs.h"
 #include "server/wire.h"
@@ -33,13 +42,33 @@
 namespace triad::server {
 namespace {
 
-// gRPC prints to stderr on its own; what a user should hear, the daemon says itself.
-void SilenceGrpc() {
-  gpr_set_log_function([](gpr_log_func_args*) {});
+// The process's, for what gRPC says; nullptr: nobody hears it.
+std::atomic<Logger*> grpc_listener{nullptr};
+
+// gRPC prints to stderr on its own; what a user should hear, the daemon says itself. Of a handshake
+// that failed it hears only so. Scanners cause such lines, so they are few.
+void ListenToGrpc(gpr_log_func_args* said) {
+  static std::atomic<int64_t> next_s{0};
+  Logger* const logger = grpc_listener;
+  const absl::string_view message = said->message;
+  if (logger == nullptr || !absl::StrContains(message, "Handshake failed")) return;
+  const int64_t now_s = absl::ToUnixSeconds(absl::Now());
+  int64_t due_s = next_s;
+  if (now_s < due_s || !next_s.compare_exchange_strong(due_s, now_s + kTellStrangersSeconds))
+    return;
+  logger->Log(LogLevel::kInfo,
+              absl::StrCat("a TLS handshake failed: ", message.substr(message.rfind(':') + 1)));
 }
 
 constexpr int64_t kStopTimeoutMs = 1'500;
 constexpr size_t kIncarnationBytes = 16;
+// A program that renews certificates need not tell the daemon.
+// /metrics is made anew no oftener, however many ask.
+constexpr int64_t kPageMs = 500;
+constexpr int64_t kScrapeTimeoutMs = 1'000;
+// A loop that has stood still for so long is not expected back.
+constexpr int64_t kLiveMs = 10'000;
+constexpr time_t kLookForCertificatesSeconds = 30;
 
 class IdentityOnDisk final : public IdentityWriter {
  public:
@@ -79,8 +108,14 @@ class Daemon {
   absl::Status Prepare();
   absl::Status Open();
   absl::Status ChooseServers(const Site& site);
+  absl::Status OpenTls();
+  void ReloadTls();
+  absl::Status OpenHttp();
+  std::string MetricsPage();
+  void AwaitSignals(const sigset_t& signals);
   void MakeUsageLogs();
   LedgerResults ResultsForLoop();
+  Wire::Config MakeWireConfig();
   void MakeNode(Site site);
   void MakeNotices();
   bool AfterBatch();
@@ -106,10 +141,21 @@ class Daemon {
   std::unique_ptr<UsageLogs> usage_logs_;  // outlives the node
   std::optional<ServiceNotices> notices_;
   std::unique_ptr<DiskProbe> disk_probe_;  // the log's thread's
+  Metrics metrics_{&clock_};
+  std::unique_ptr<MeteredUsage> metered_usage_;
+  std::unique_ptr<MeteredLog> metered_log_;
+  std::unique_ptr<MeteredClients> metered_clients_;
   std::unique_ptr<Node> node_;
+  std::unique_ptr<Tls> tls_;  // nullptr: plaintext
   std::unique_ptr<Wire> wire_;
   std::unique_ptr<LogThread> log_thread_;
   std::unique_ptr<LedgerThread> ledger_thread_;
+  std::atomic<int64_t> turned_ms_{0};  // when the loop last came round
+  std::atomic<bool> ready_{false};
+  absl::Mutex page_mutex_;
+  std::string page_ ABSL_GUARDED_BY(page_mutex_);
+  int64_t page_ms_ ABSL_GUARDED_BY(page_mutex_) = INT64_MIN / 2;
+  std::unique_ptr<HttpPort> http_;
   std::optional<int64_t> stop_since_ms_;
   std::string told_;
   bool refused_ = false;
@@ -208,7 +254,39 @@ absl::Status Daemon::ChooseServers(const Site& site) {
                                             "; no other node has it: restore a backup"));
   }
   servers_ = *std::move(servers);
-  return CheckPlaintext(flags_, servers_);
+  return OpenTls();
+}
+
+absl::Status Daemon::OpenTls() {
+  const auto files = ChooseTls(flags_, servers_);
+  if (!files) return absl::OkStatus();
+  auto tls = Tls::Load(*files, static_cast<quorum::Slot>(opened_.identity.slot), &clock_);
+  if (tls.ok()) {
+    tls_ = *std::move(tls);
+    return absl::OkStatus();
+  }
+  const std::string why(tls.status().message());
+  return absl::FailedPreconditionError(
+      flags_.tls_cert.empty()
+          ? absl::StrCat("a SERVER host is not a loopback address, and there is no TLS: ", why,
+                         "; triad certs makes certificates, --insecure serves in plaintext")
+          : why);
+}
+
+// At a SIGHUP, and every now and then: certificates are replaced while the daemon runs.
+void Daemon::ReloadTls() {
+  if (tls_ == nullptr) return;
+  const auto changed = tls_->Reload();
+  if (!changed.ok()) {
+    logger_->Log(LogLevel::kError,
+                 absl::StrCat("new certificates are not taken, the old stay in use: ",
+                              std::string(changed.status().message())));
+    return;
+  }
+  if (!*changed) return;
+  wire_->UseNewCertificates();
+  logger_->Log(LogLevel::kNotice, absl::StrCat("new certificate, good until ",
+                                               license::FormatTime(tls_->expires_s())));
 }
 
 absl::Status Daemon::Open() {
@@ -253,7 +331,49 @@ absl::Status Daemon::Prepare() {
   }
   MakeNode(*std::move(site));
   MakeNotices();
-  return wire_->Start(node_.get());
+  status = wire_->Start(node_.get());
+  return status.ok() ? OpenHttp() : status;
+}
+
+// What is read there comes from the loop, once for all who ask at the same time.
+absl::Status Daemon::OpenHttp() {
+  if (flags_.http.empty()) return absl::OkStatus();
+  HttpPages pages;
+  pages.metrics = [this] { return HttpAnswer{true, MetricsPage()}; };
+  pages.live = [this] {
+    const bool live = clock_.NowMs() - turned_ms_ < kLiveMs;
+    return HttpAnswer{live, live ? "ok\n" : "this node's loop does not come round\n"};
+  };
+  pages.ready = [this] {
+    return ready_ ? HttpAnswer{true, "ok\n"}
+                  : HttpAnswer{false, "no licenses are granted here: see triad status\n"};
+  };
+  turned_ms_ = clock_.NowMs();
+  auto http = HttpPort::Listen(flags_.http, std::move(pages));
+  if (!http.ok()) return http.status();
+  http_ = *std::move(http);
+  return absl::OkStatus();
+}
+
+std::string Daemon::MetricsPage() {
+  absl::MutexLock lock(&page_mutex_);
+  if (clock_.NowMs() - page_ms_ < kPageMs) return page_;
+  auto snapshot = std::make_shared<Snapshot>();
+  const bool answered = loop_.Ask(
+      [this, snapshot] {
+        v1::GetUsageRequest request;
+        request.set_no_checkouts(true);
+        snapshot->status = node_->Status();
+        snapshot->usage = BuildUsage(node_->ledger(), request);
+      },
+      kScrapeTimeoutMs);
+  if (answered) {
+    snapshot->free_bytes = disk_space_.FreeBytes();
+    snapshot->certificate_s = tls_ == nullptr ? 0 : tls_->expires_s();
+  }
+  page_ = metrics_.Page(answered ? std::optional(*snapshot) : std::nullopt);
+  page_ms_ = clock_.NowMs();
+  return page_;
 }
 
 void Daemon::MakeUsageLogs() {
@@ -301,13 +421,19 @@ LedgerResults Daemon::ResultsForLoop() {
   return results;
 }
 
-void Daemon::MakeNode(Site site) {
-  const auto self = static_cast<quorum::Slot>(opened_.identity.slot);
+Wire::Config Daemon::MakeWireConfig() {
   Wire::Config wire;
-  wire.self = self;
+  wire.self = static_cast<quorum::Slot>(opened_.identity.slot);
   wire.servers = servers_;
   wire.admin_socket = flags_.admin_socket;
-  wire.admin_over_tcp = !flags_.local_admin && (flags_.insecure || AllLoopback(servers_));
+  const bool plaintext = tls_ == nullptr;
+  wire.admin_over_tcp = !flags_.local_admin && plaintext;
+  wire.admin_by_certificate = !flags_.local_admin && !plaintext;
+  wire.tls = tls_.get();
+  wire.on_request = [this](ConnectionId connection, uint64_t message, int64_t begun_us) {
+    metered_clients_->OnRequest(connection, message, begun_us);
+  };
+  wire.on_closed = [this](ConnectionId connection) { metered_clients_->OnClosed(connection); };
   wire.disabled = flags_.disabled;
   wire.reads_over_tcp = flags_.open_reading;
   wire.session_ttl_ms = static_cast<uint32_t>(flags_.session_ttl_ms);
@@ -317,14 +443,23 @@ void Daemon::MakeNode(Site site) {
     return Node::ReadFiles{std::move(site->files), std::move(site->catalog),
                            std::move(site->problems)};
   };
-  wire_ = std::make_unique<Wire>(std::move(wire), &loop_, logger_);
+  return wire;
+}
+
+void Daemon::MakeNode(Site site) {
+  const auto self = static_cast<quorum::Slot>(opened_.identity.slot);
+  wire_ = std::make_unique<Wire>(MakeWireConfig(), &loop_, logger_);
+  metered_clients_ = std::make_unique<MeteredClients>(wire_.get(), &metrics_);
   log_thread_ = std::make_unique<LogThread>(std::move(opened_.log), logger_, [this](uint64_t id) {
+    metered_log_->OnDurable(id);
     loop_.Post([this, id] { node_->OnLogDurable(id); });
   });
   ledger_thread_ = std::make_unique<LedgerThread>(
       LedgerDisk(ledger_home_.get(), std::move(opened_.store), place_.limits), logger_,
       ResultsForLoop());
+  metered_log_ = std::make_unique<MeteredLog>(log_thread_.get(), &metrics_);
   MakeUsageLogs();
+  metered_usage_ = std::make_unique<MeteredUsage>(usage_logs_.get(), &metrics_);
   wire_->SetUsage(ledger_thread_.get(), usage_logs_.get());
   identity_writer_ = std::make_unique<IdentityOnDisk>(place_, logger_, [this](OpenedData opened) {
     log_thread_->Begin(std::move(opened.log));
@@ -361,14 +496,14 @@ void Daemon::MakeNode(Site site) {
   env.clock = &clock_;
   env.random = &random_;
   env.peers = wire_.get();
-  env.clients = wire_.get();
-  env.log_writer = log_thread_.get();
+  env.clients = metered_clients_.get();
+  env.log_writer = metered_log_.get();
   env.ledger_writer = ledger_thread_.get();
   env.identity_writer = identity_writer_.get();
   env.logger = logger_;
   env.disk_space = &disk_space_;
   env.snapshots = wire_.get();
-  env.usage_sink = usage_logs_.get();
+  env.usage_sink = metered_usage_.get();
   node_ = std::make_unique<Node>(std::move(config), env, Membership(std::move(membership)),
                                  std::move(opened_.recovered), std::move(opened_.ledger));
 }
@@ -383,6 +518,7 @@ void Daemon::MakeNotices() {
 // What systemd and the health service are told.
 void Daemon::Tell() {
   const v1::NodeStatus status = node_->Status();
+  metrics_.OnLeader(status.leader(), status.term());
   const std::string told = absl::StrCat(
       "node ", status.slot(), ", ", status.role(),
       status.quorum() ? absl::StrCat(", leader is node ", status.leader(), ", can serve")
@@ -390,6 +526,7 @@ void Daemon::Tell() {
   TellServiceManager(status);
   if (told == told_) return;
   told_ = told;
+  ready_ = status.quorum();
   wire_->SetServing(/*alive=*/true, /*licenses=*/status.quorum());
 }
 
@@ -416,10 +553,12 @@ void Daemon::BeginStop() {
   logger_->Log(LogLevel::kNotice,
                "stopping: handing over the lead and sending clients to other nodes");
   wire_->SetServing(/*alive=*/true, /*licenses=*/false);
+  ready_ = false;
   node_->BeginStop();
 }
 
 bool Daemon::AfterBatch() {
+  turned_ms_ = clock_.NowMs();
   node_->OnTimer();
   node_->Flush();
   if (node_->fatal()) {
@@ -436,11 +575,24 @@ bool Daemon::AfterBatch() {
   return true;
 }
 
+// Ends with the signal to stop.
+void Daemon::AwaitSignals(const sigset_t& signals) {
+  const timespec again = {kLookForCertificatesSeconds, 0};
+  for (;;) {
+    const int signal = sigtimedwait(&signals, nullptr, &again);
+    if (signal == SIGTERM || signal == SIGINT) break;
+    if (signal == SIGHUP) usage_logs_->Reopen();
+    ReloadTls();
+  }
+  loop_.Post([this] { BeginStop(); });
+}
+
 int Daemon::Run() {
   const absl::Status status = Prepare();
   if (!status.ok()) {
     logger_->Log(LogLevel::kError,
                  absl::StrCat("refusing to start: ", std::string(status.message())));
+    http_.reset();
     if (wire_ != nullptr) wire_->Stop();
     return kExitRefused;
   }
@@ -449,21 +601,14 @@ int Daemon::Run() {
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGHUP);
-  std::thread waiter([this, signals] {
-    for (;;) {
-      int signal = 0;
-      sigwait(&signals, &signal);
-      if (signal != SIGHUP) break;
-      usage_logs_->Reopen();
-    }
-    loop_.Post([this] { BeginStop(); });
-  });
+  std::thread waiter([this, signals] { AwaitSignals(signals); });
   const auto& own = servers_[static_cast<size_t>(opened_.identity.slot) - 1];
   logger_->Log(LogLevel::kNotice,
                absl::StrCat("node ", opened_.identity.slot, " of ", servers_.size(), " listens on ",
                             own.Address(), ", pid ", getpid()));
   if (flags_.ready_fd >= 0) Detach(flags_.ready_fd);
   loop_.Run([this] { return AfterBatch(); });
+  http_.reset();
   wire_->Stop();
   log_thread_.reset();
   ledger_thread_.reset();
@@ -499,8 +644,11 @@ int Validate(const Flags& flags, Logger* logger) {
 
 int RunDaemon(const Flags& flags, Logger* logger) {
   if (flags.validate) return Validate(flags, logger);
-  SilenceGrpc();
-  return Daemon(flags, logger).Run();
+  grpc_listener = logger;
+  gpr_set_log_function(ListenToGrpc);
+  const int status = Daemon(flags, logger).Run();
+  grpc_listener = nullptr;
+  return status;
 }
 
 }  // namespace triad::server

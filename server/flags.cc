@@ -12,6 +12,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
+#include "server/http.h"
 #include "server/system.h"
 
 namespace triad::server {
@@ -86,6 +87,11 @@ const std::vector<Flag>& Table() {
        Time(&Flags::heartbeat_ms, 10, 10'000)},
       {"election-timeout", "a time from 50ms to 60s", "silence of the leader that is noticed",
        Time(&Flags::election_timeout_ms, 50, 60'000)},
+      {"http", "HOST:PORT", "/metrics, /livez and /readyz are read there; without it nowhere",
+       [](Flags* flags, const std::string& value) {
+         flags->http = value;
+         return IsHttpAddress(value);
+       }},
       {"debug-log", "[+]FILE", "FlexNet's debug log; with + it is appended to",
        [](Flags* flags, const std::string& value) {
          flags->debug_log = value;
@@ -96,6 +102,12 @@ const std::vector<Flag>& Table() {
        Number(&Flags::usage_keep_days, 1, 36'500)},
       {"usage-keep-mb", "a number from 1 to 1000000", "and as long as they are no more than this",
        Number(&Flags::usage_keep_mb, 1, 1'000'000)},
+      {"tls-cert", "FILE", "this node's certificate; beyond loopback /etc/triad/tls/node.crt",
+       Text(&Flags::tls_cert)},
+      {"tls-key", "FILE", "its key; beyond loopback /etc/triad/tls/node.key",
+       Text(&Flags::tls_key)},
+      {"tls-ca", "FILE", "the authority of all nodes; beyond loopback /etc/triad/tls/ca.crt",
+       Text(&Flags::tls_ca)},
       {"insecure", "", "allow plaintext beyond loopback addresses", Switch(&Flags::insecure)},
       {"open-reading", "", "with =false only administrators are told who holds what",
        Switch(&Flags::open_reading)},
@@ -195,6 +207,8 @@ absl::StatusOr<Flags> ParseFlags(const std::vector<std::string>& arguments) {
   if (flags.accept_loss && flags.verb != "recover") {
     return Wrong("--accept-loss is of triadd recover only");
   }
+  const int tls = !flags.tls_cert.empty() + !flags.tls_key.empty() + !flags.tls_ca.empty();
+  if (tls != 0 && tls != 3) return Wrong("--tls-cert, --tls-key and --tls-ca go together");
   if (flags.heartbeat_ms * 3 > flags.election_timeout_ms) {
     return Wrong("--election-timeout must be at least three times --heartbeat");
   }

@@ -19,12 +19,17 @@ struct Flags {
   std::string vendor_keys = "/etc/triad/vendors.d";
   std::string admin_socket = "/run/triad/admin.sock";
   std::vector<std::string> options;  // VENDOR=FILE
+  std::string http;                  // HOST:PORT; "": none
   std::string debug_log;             // [+]FILE; "": none
   bool datestamp = false;            // date in each of its lines
   int64_t usage_keep_days = 400;
   int64_t usage_keep_mb = 4'096;
   int node = 0;  // 0: found out
   bool insecure = false;
+  // "": where there must be TLS, /etc/triad/tls/{node.crt,node.key,ca.crt}.
+  std::string tls_cert;
+  std::string tls_key;
+  std::string tls_ca;
   bool open_reading = true;  // who holds what is told to everybody, as FlexNet does
   bool validate = false;
   bool accept_loss = false;  // of recover

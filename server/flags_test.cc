@@ -51,6 +51,9 @@ TEST(Flags, WrongUsageIsOneLineThatNamesTheFlag) {
   EXPECT_THAT(ErrorOf({"--options=novendor"}), HasSubstr("VENDOR=FILE"));
   EXPECT_THAT(ErrorOf({"frobnicate"}), HasSubstr("unknown verb: frobnicate"));
   EXPECT_THAT(ErrorOf({"--heartbeat=200ms"}), HasSubstr("three times --heartbeat"));
+  EXPECT_THAT(ErrorOf({"--http=9000"}), HasSubstr("takes HOST:PORT"));
+  EXPECT_TRUE(ParseFlags({"--http=[::1]:9000"}).ok());
+  EXPECT_THAT(ErrorOf({"--tls-cert=a", "--tls-key=b"}), HasSubstr("go together"));
   EXPECT_THAT(ErrorOf({"--accept-loss"}), HasSubstr("of triadd recover only"));
 }
 

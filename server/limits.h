@@ -72,6 +72,11 @@ inline constexpr int64_t kRelayPauseMs = 20;
 // Relayed and not answered: bounds what one round trip carries.
 inline constexpr size_t kRelayBatchesMax = 8;
 inline constexpr int64_t kReadTimeoutMs = 1'900;
+// Until a connection has to have said what it is: TLS and HTTP/2, over the slowest of networks. The
+// default, 2 min, is for whoever wants to hold descriptors.
+inline constexpr int kHandshakeTimeoutMs = 10'000;
+// Strangers at the nodes' own service are told of this often; a scanner must not fill the log.
+inline constexpr int64_t kTellStrangersSeconds = 10;
 // Another node's license and options files: read from its disk and sent, 3 MB at most.
 inline constexpr int64_t kFilesTimeoutMs = 4'000;
 // Reads of tools and of the other nodes; heartbeat reports have room beyond it.

@@ -22,6 +22,9 @@ namespace triad::server {
 namespace {
 
 constexpr size_t kKeyFileBytesMax = 64u << 10;
+constexpr char kUsualCa[] = "/etc/triad/tls/ca.crt";
+constexpr char kUsualCertificate[] = "/etc/triad/tls/node.crt";
+constexpr char kUsualKey[] = "/etc/triad/tls/node.key";
 
 std::vector<std::string> LicensePaths(const std::string& list) {
   std::vector<std::string> paths;
@@ -257,11 +260,13 @@ bool AllLoopback(const std::vector<Node::Server>& servers) {
                      [](const Node::Server& server) { return IsLoopback(server.host); });
 }
 
-absl::Status CheckPlaintext(const Flags& flags, const std::vector<Node::Server>& servers) {
-  if (flags.insecure || AllLoopback(servers)) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      "a SERVER host is not a loopback address and there is no TLS: give --insecure to serve in "
-      "plaintext");
+std::optional<license::TlsFiles> ChooseTls(const Flags& flags,
+                                           const std::vector<Node::Server>& servers) {
+  if (!flags.tls_cert.empty()) {
+    return license::TlsFiles{flags.tls_ca, flags.tls_cert, flags.tls_key};
+  }
+  if (flags.insecure || AllLoopback(servers)) return std::nullopt;
+  return license::TlsFiles{kUsualCa, kUsualCertificate, kUsualKey};
 }
 
 }  // namespace triad::server

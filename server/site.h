@@ -4,12 +4,14 @@
 // Reading happens here; every error is one line that names the file and what to do.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "license/catalog.h"
+#include "license/certificate.h"
 #include "license/host_id.h"
 #include "server/flags.h"
 #include "server/node.h"
@@ -46,8 +48,10 @@ absl::StatusOr<quorum::Slot> FindSlot(const Flags& flags,
 // FAILED_PRECONDITION with -9 when the line's host id is not this machine's.
 absl::Status CheckHostId(const license::ServerLine& line, const license::MachineIds& machine);
 
-// FAILED_PRECONDITION when some SERVER host is not a loopback address and --insecure was not given.
-absl::Status CheckPlaintext(const Flags& flags, const std::vector<Node::Server>& servers);
+// Which certificate this node shows: the flags', or the usual one where some SERVER host is not a
+// loopback address and --insecure was not given. nullopt: plaintext.
+std::optional<license::TlsFiles> ChooseTls(const Flags& flags,
+                                           const std::vector<Node::Server>& servers);
 // What the machine shows of itself first, for a record of who came back on it.
 std::string ShownHostId(const license::MachineIds& machine);
 bool AllLoopback(const std::vector<Node::Server>& servers);

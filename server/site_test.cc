@@ -77,11 +77,23 @@ TEST(Site, PlaintextBeyondLoopbackNeedsAFlag) {
   const auto far = *ServersOf(Lines(kThree));
   const auto near = *ServersOf(Lines("SERVER 127.0.0.1 ANY 27000\n"));
   EXPECT_TRUE(AllLoopback(near));
-  EXPECT_TRUE(CheckPlaintext({}, near).ok());
-  EXPECT_THAT(std::string(CheckPlaintext({}, far).message()), HasSubstr("--insecure"));
+  EXPECT_EQ(ChooseTls({}, near), std::nullopt);
+  ASSERT_TRUE(ChooseTls({}, far).has_value());
+  EXPECT_EQ(ChooseTls({}, far)->certificate, "/etc/triad/tls/node.crt");
   Flags flags;
   flags.insecure = true;
-  EXPECT_TRUE(CheckPlaintext(flags, far).ok());
+  EXPECT_EQ(ChooseTls(flags, far), std::nullopt);
+}
+
+TEST(Site, CertificatesThatAreNamedAreUsedEverywhere) {
+  Flags flags;
+  flags.insecure = true;
+  flags.tls_ca = "a";
+  flags.tls_cert = "c";
+  flags.tls_key = "k";
+  const license::TlsFiles files = {"a", "c", "k"};
+  EXPECT_EQ(ChooseTls(flags, *ServersOf(Lines("SERVER 127.0.0.1 ANY 27000\n"))), files);
+  EXPECT_EQ(ChooseTls(flags, *ServersOf(Lines(kThree))), files);
 }
 
 TEST(Site, FilesThatCannotBeReadAreProblemsNotCrashes) {

@@ -11,11 +11,16 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "server/admin_service.h"
 #include "server/admin_socket.h"
 #include "server/grpc_stream.h"
 #include "server/limits.h"
+#include "server/metrics.h"
+#include "server/peer_service.h"
 #include "server/system.h"
+#include "server/tls.h"
 #include "server/unary_calls.h"
 #include "triad/v1/license.grpc.pb.h"
 #include "triad/v1/peer.grpc.pb.h"
@@ -26,7 +31,6 @@ namespace {
 using quorum::Slot;
 
 using AsyncLicense = v1::LicenseService::WithAsyncMethod_Connect<v1::LicenseService::Service>;
-using AsyncPeer = v1::PeerService::WithAsyncMethod_Link<v1::PeerService::Service>;
 
 constexpr size_t kPeerQueueMessagesMax = 1u << 20;  // the bytes are what is bounded
 constexpr int64_t kUnaryTimeoutMs = kRequestTimeoutMs + 1'000;
@@ -35,6 +39,8 @@ constexpr int64_t kUnaryTimeoutMs = kRequestTimeoutMs + 1'000;
 constexpr int kDialBackoffMinMs = 50;
 constexpr int kDialBackoffMaxMs = 500;
 constexpr int kRedialMs = 20;
+// Until TCP and TLS have to be there: three round trips, and a handshake on a loaded machine.
+constexpr int kDialTlsMs = 1'000;
 // A peer's heartbeats flow 20 times a second; a link that is silent this long is dialled anew.
 constexpr int kPeerKeepaliveMs = 1'000;
 
@@ -160,13 +166,20 @@ bool IsAddress(const std::string& host) {
          });
 }
 
+void TellOfRequest(const Wire::Config& config, const Caller& caller,
+                   const v1::ClientMessage& message, int64_t begun_us) {
+  if (!config.on_request || !message.has_request()) return;
+  config.on_request(caller.connection, message.id(), begun_us);
+}
+
 }  // namespace
 
 // Unary LicenseService.Call, beside the asynchronous Connect.
 class LicenseCalls final : public AsyncLicense {
  public:
-  LicenseCalls(EventLoop* loop, UnaryCalls* calls, std::atomic<uint64_t>* next_id)
-      : loop_(loop), calls_(calls), next_id_(next_id) {}
+  LicenseCalls(const Wire::Config* config, EventLoop* loop, UnaryCalls* calls,
+               std::atomic<uint64_t>* next_id)
+      : config_(config), loop_(loop), calls_(calls), next_id_(next_id) {}
 
   void set_node(Node* node) { node_ = node; }
 
@@ -174,11 +187,17 @@ class LicenseCalls final : public AsyncLicense {
                     v1::ServerMessage* response) override {
     Caller caller{(*next_id_)++, AddressOfPeer(context->peer()), /*unary=*/true};
     const auto call = calls_->Begin(caller.connection);
-    loop_->Post([this, caller, message = *request] { node_->OnClientMessage(caller, message); });
+    loop_->Post([this, caller, message = *request, begun_us = MonotonicUs()] {
+      TellOfRequest(*config_, caller, message, begun_us);
+      node_->OnClientMessage(caller, message);
+    });
     const bool answered =
         call->answered.WaitForNotificationWithTimeout(absl::Milliseconds(kUnaryTimeoutMs));
     calls_->End(caller.connection);
-    loop_->Post([this, caller] { node_->OnClientClosed(caller.connection); });
+    loop_->Post([this, caller] {
+      if (config_->on_closed) config_->on_closed(caller.connection);
+      node_->OnClientClosed(caller.connection);
+    });
     if (!answered) {
       return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED,
                           "no answer in time: the request may still take effect");
@@ -214,120 +233,11 @@ class LicenseCalls final : public AsyncLicense {
     return grpc::Status(code, failure.reason(), failure.SerializeAsString());
   }
 
+  const Wire::Config* const config_;
   EventLoop* const loop_;
   UnaryCalls* const calls_;
   std::atomic<uint64_t>* const next_id_;
   Node* node_ = nullptr;
-};
-
-// Unary PeerService.FetchSnapshot, beside the asynchronous Link. The node judges the caller by the
-// Hello in the request, as it does on a link.
-class PeerCalls final : public AsyncPeer {
- public:
-  PeerCalls(EventLoop* loop, std::function<absl::StatusOr<Node::ReadFiles>()> read_files)
-      : loop_(loop), read_files_(std::move(read_files)) {}
-
-  void set_node(Node* node) { node_ = node; }
-  void set_usage_reader(UsageReader* reader) { usage_reader_ = reader; }
-
-  grpc::Status FetchSnapshot(grpc::ServerContext*, const v1::SnapshotRequest* request,
-                             v1::SnapshotChunk* response) override {
-    struct Call {
-      absl::Notification answered;
-      v1::SnapshotChunk chunk;
-    };
-    auto call = std::make_shared<Call>();
-    loop_->Post([this, call, request = *request] {
-      node_->OnSnapshotRequest(request, [call](v1::SnapshotChunk chunk) {
-        call->chunk = std::move(chunk);
-        call->answered.Notify();
-      });
-    });
-    if (!call->answered.WaitForNotificationWithTimeout(absl::Milliseconds(kSnapshotAnswerMs))) {
-      return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "no chunk in time");
-    }
-    response->Swap(&call->chunk);
-    return grpc::Status::OK;
-  }
-
-  grpc::Status FetchUsage(grpc::ServerContext*, const v1::UsageRequest* request,
-                          v1::UsageChunk* response) override {
-    auto refusal = std::make_shared<std::string>();
-    auto allowed = std::make_shared<bool>(false);
-    const bool asked = loop_->Ask(
-        [this, refusal, allowed, hello = request->hello()] {
-          *allowed = node_->MayGiveUsage(hello, refusal.get());
-        },
-        kReadTimeoutMs);
-    if (!asked || !*allowed) {
-      response->set_refusal(asked ? *refusal : "it is too busy to answer");
-      return grpc::Status::OK;
-    }
-    if (request->to() <= request->from() || usage_reader_ == nullptr) return grpc::Status::OK;
-    const uint64_t count = std::min(request->to() - request->from(), kUsageChunkRecordsMax);
-    UsageQuery query;
-    query.after = request->to() - count - 1;
-    query.bytes_max = kWireMessageBytesMax / 2;
-    struct Call {
-      absl::Notification done;
-      UsageRead read;
-    };
-    auto call = std::make_shared<Call>();
-    usage_reader_->ReadUsage(query, [call](UsageRead read) {
-      call->read = std::move(read);
-      call->done.Notify();
-    });
-    if (!call->done.WaitForNotificationWithTimeout(absl::Milliseconds(kUsageFetchTimeoutMs / 2))) {
-      return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "no chunk in time");
-    }
-    // What is missing here too is left out; the rest must reach to the end.
-    uint64_t next = 0;
-    for (license::UsageRow& row : call->read.rows) {
-      if (row.number >= request->to()) break;
-      if (row.number != next) {
-        response->clear_records();
-        response->set_first(row.number);
-      }
-      next = row.number + 1;
-      response->add_records(std::move(row.bytes));
-    }
-    if (next != request->to()) response->clear_records();
-    return grpc::Status::OK;
-  }
-
-  grpc::Status FetchFiles(grpc::ServerContext*, const v1::FilesRequest* request,
-                          v1::FilesAnswer* response) override {
-    struct Judged {
-      bool allowed = false;
-      std::string refusal;
-    };
-    auto judged = std::make_shared<Judged>();
-    const bool asked = loop_->Ask(
-        [this, judged, request = *request] {
-          judged->allowed = node_->MayGiveFiles(request, &judged->refusal);
-        },
-        kReadTimeoutMs);
-    if (!asked || !judged->allowed) {
-      response->set_refusal(asked ? judged->refusal : "it is too busy to answer");
-      return grpc::Status::OK;
-    }
-    auto files = read_files_();
-    if (!files.ok()) {
-      response->set_refusal(std::string(files.status().message()));
-      return grpc::Status::OK;
-    }
-    for (const std::string& problem : files->problems) response->add_problems(problem);
-    *response->mutable_files() = files->files;
-    auto own = std::make_shared<Node::ReadFiles>(*std::move(files));
-    loop_->Post([this, own] { node_->SetOwnFiles(*own); });
-    return grpc::Status::OK;
-  }
-
- private:
-  EventLoop* const loop_;
-  const std::function<absl::StatusOr<Node::ReadFiles>()> read_files_;
-  Node* node_ = nullptr;
-  UsageReader* usage_reader_ = nullptr;
 };
 
 // One chunk on its way to this node.
@@ -350,14 +260,16 @@ struct Wire::Impl {
       : config(std::move(config_in)),
         loop(loop_in),
         logger(logger_in),
-        license(loop_in, &unary, &next_id),
-        peer(loop_in, config.read_files),
-        admin(loop_in, config.admin_over_tcp, config.reads_over_tcp,
-              {config.read_files,
-               [this](Slot from, const v1::FilesRequest& request) {
-                 return AskFiles(from, request);
-               }},
-              [this](const std::string& peer) { return NameOf(peer); }) {
+        license(&config, loop_in, &unary, &next_id),
+        peer(loop_in, config.tls != nullptr, config.read_files),
+        admin(
+            loop_in,
+            AdminRights{config.admin_over_tcp, config.admin_by_certificate, config.reads_over_tcp},
+            {config.read_files,
+             [this](Slot from, const v1::FilesRequest& request) {
+               return AskFiles(from, request);
+             }},
+            [this](const grpc::ServerContext& context) { return NameOf(context); }) {
     admin.set_disabled(config.disabled);
   }
 
@@ -367,6 +279,7 @@ struct Wire::Impl {
   Node* node = nullptr;
 
   std::atomic<uint64_t> next_id{1};
+  std::atomic<int64_t> next_stranger_s{0};  // when a refused link is told of again
   UnaryCalls unary;
   LicenseCalls license;
   PeerCalls peer;
@@ -379,7 +292,7 @@ struct Wire::Impl {
 
   struct Peer {
     Node::Server server;
-    std::unique_ptr<v1::PeerService::Stub> stub;
+    std::shared_ptr<v1::PeerService::Stub> stub;  // another one after new certificates
     std::shared_ptr<DialledStream> stream;
     bool up = false;
     grpc::Alarm alarm;
@@ -394,13 +307,16 @@ struct Wire::Impl {
 
   absl::Status Listen();
   absl::StatusOr<v1::FilesAnswer> AskFiles(Slot from, const v1::FilesRequest& request);
-  std::string NameOf(const std::string& peer) const;
+  std::string NameOf(const grpc::ServerContext& context) const;
+  std::shared_ptr<v1::PeerService::Stub> MakeStub(const Node::Server& server) const;
+  bool MayLink(const grpc::ServerContext& context, Slot* certified);
   void AcceptClient();
   void AcceptPeer();
   void Dial(Slot slot);
   void DialLater(Slot slot);
   bool TooManyClients();
   void CutOff(ConnectionId id);
+  void CloseLink(LinkId link);
   void Serve();
 };
 
@@ -427,7 +343,11 @@ absl::Status Wire::Impl::Listen() {
   const std::string address =
       IsAddress(own->host) ? Target(*own) : absl::StrCat("[::]:", own->port);
   int bound = 0;
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &bound);
+  builder.AddListeningPort(
+      address,
+      config.tls == nullptr ? grpc::InsecureServerCredentials() : config.tls->ForListener(),
+      &bound);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeTimeoutMs);
   builder.SetMaxReceiveMessageSize(kWireMessageBytesMax);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 8 << 10);
@@ -458,12 +378,12 @@ absl::Status Wire::Impl::Listen() {
 
 // Another node's files, in a call of its own.
 absl::StatusOr<v1::FilesAnswer> Wire::Impl::AskFiles(Slot from, const v1::FilesRequest& request) {
-  v1::PeerService::Stub* stub = nullptr;
+  std::shared_ptr<v1::PeerService::Stub> stub;
   {
     absl::MutexLock lock(&mutex);
     auto it = peers.find(from);
     if (it == peers.end()) return absl::InvalidArgumentError("there is no such node");
-    stub = it->second.stub.get();
+    stub = it->second.stub;
   }
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() +
@@ -476,13 +396,60 @@ absl::StatusOr<v1::FilesAnswer> Wire::Impl::AskFiles(Slot from, const v1::FilesR
                    "); nothing was changed"));
 }
 
-// Who speaks, for the record: by the socket's credentials, else by the address alone.
-std::string Wire::Impl::NameOf(const std::string& peer) const {
+// Who speaks, for the record: by the socket's credentials or the certificate, else by the address
+// alone.
+std::string Wire::Impl::NameOf(const grpc::ServerContext& context) const {
   const auto own = std::find_if(config.servers.begin(), config.servers.end(),
                                 [this](const auto& server) { return server.slot == config.self; });
-  const std::string local = admin_socket.NameOf(peer);
-  return absl::StrCat(local.empty() ? absl::StrCat("somebody at ", peer) : local, " on ",
-                      own->host);
+  const std::string peer = context.peer();
+  std::string name = admin_socket.NameOf(peer);
+  if (name.empty()) {
+    const license::Certified who = RoleOf(*context.auth_context());
+    name = who.role == license::Role::kNone
+               ? absl::StrCat("somebody at ", peer)
+               : absl::StrCat(who.ToString(), " (certificate) at ", AddressOfPeer(peer));
+  }
+  return absl::StrCat(name, " on ", own->host);
+}
+
+// A channel that takes the certificate of the node that is meant, and no other.
+std::shared_ptr<v1::PeerService::Stub> Wire::Impl::MakeStub(const Node::Server& server) const {
+  grpc::ChannelArguments args;
+  args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kDialBackoffMinMs);
+  args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS,
+              config.tls == nullptr ? kDialBackoffMinMs * 2 : kDialTlsMs);
+  args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kDialBackoffMaxMs);
+  args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kPeerKeepaliveMs);
+  args.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPeerKeepaliveMs);
+  args.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  args.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  args.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+  args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  args.SetMaxReceiveMessageSize(kWireMessageBytesMax);
+  if (config.tls != nullptr) {
+    args.SetSslTargetNameOverride(license::NodeName(static_cast<uint32_t>(server.slot)));
+  }
+  return v1::PeerService::NewStub(grpc::CreateCustomChannel(
+      Target(server),
+      config.tls == nullptr ? grpc::InsecureChannelCredentials() : config.tls->ForDialling(),
+      args));
+}
+
+// Whether the other end of a link may be a node, and which one; kNone where there is no TLS.
+bool Wire::Impl::MayLink(const grpc::ServerContext& context, Slot* certified) {
+  if (config.tls == nullptr) return true;
+  const license::Certified who = RoleOf(*context.auth_context());
+  *certified = static_cast<Slot>(who.slot);
+  if (who.role == license::Role::kNode && *certified != config.self) return true;
+  const int64_t now_s = absl::ToUnixSeconds(absl::Now());
+  if (now_s < next_stranger_s.load()) return false;
+  next_stranger_s = now_s + kTellStrangersSeconds;
+  logger->Log(
+      LogLevel::kWarning,
+      absl::StrCat("refused a link from ", AddressOfPeer(context.peer()),
+                   ": its certificate is that of ", who.ToString(), ", not another node's"));
+  return false;
 }
 
 absl::Status Wire::Start(Node* node) {
@@ -496,29 +463,23 @@ absl::Status Wire::Start(Node* node) {
   impl_->AcceptPeer();
   for (const Node::Server& server : impl_->config.servers) {
     if (server.slot == impl_->config.self) continue;
-    grpc::ChannelArguments args;
-    args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kDialBackoffMinMs);
-    args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kDialBackoffMinMs * 2);
-    args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kDialBackoffMaxMs);
-    args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kPeerKeepaliveMs);
-    args.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPeerKeepaliveMs);
-    args.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-    args.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-    args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    args.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
-    args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-    args.SetMaxReceiveMessageSize(kWireMessageBytesMax);
     absl::MutexLock lock(&impl_->mutex);
     Impl::Peer& peer = impl_->peers[server.slot];
     peer.server = server;
-    peer.stub = v1::PeerService::NewStub(
-        grpc::CreateCustomChannel(Target(server), grpc::InsecureChannelCredentials(), args));
+    peer.stub = impl_->MakeStub(server);
   }
   impl_->thread = std::thread([this] { impl_->Serve(); });
   for (const Node::Server& server : impl_->config.servers) {
     if (server.slot != impl_->config.self) impl_->Dial(server.slot);
   }
   return absl::OkStatus();
+}
+
+// Streams that stand go on over the channel that they have.
+void Wire::UseNewCertificates() {
+  absl::MutexLock lock(&impl_->mutex);
+  if (impl_->stopping) return;
+  for (auto& [slot, peer] : impl_->peers) peer.stub = impl_->MakeStub(peer.server);
 }
 
 void Wire::Impl::Serve() {
@@ -537,9 +498,10 @@ void Wire::Impl::AcceptClient() {
     if (batch->messages_size() > kClientBatchMessagesMax) return CutOff(id);
     auto messages = std::make_shared<v1::ClientBatch>();
     messages->Swap(batch);
-    loop->Post([this, id, address, messages, turn = std::move(turn)] {
+    loop->Post([this, id, address, messages, begun_us = MonotonicUs(), turn = std::move(turn)] {
       const Caller caller{id, *address, /*unary=*/false};
       for (auto& message : *messages->mutable_messages()) {
+        TellOfRequest(config, caller, message, begun_us);
         node->OnClientMessage(caller, std::move(message));
       }
     });
@@ -551,7 +513,10 @@ void Wire::Impl::AcceptClient() {
       clients.erase(id);
       cut_here = cut_off.erase(id) > 0;
     }
-    loop->Post([this, id, cut_here] { node->OnClientClosed(id, cut_here); });
+    loop->Post([this, id, cut_here] {
+      if (config.on_closed) config.on_closed(id);
+      node->OnClientClosed(id, cut_here);
+    });
   };
   auto stream = std::make_shared<ClientStream>(std::move(handler), kClientQueueMessagesMax,
                                                kWireMessageBytesMax / 2);
@@ -574,8 +539,16 @@ void Wire::Impl::AcceptClient() {
 
 void Wire::Impl::AcceptPeer() {
   const LinkId id = next_id++;
+  auto certified = std::make_shared<Slot>(Slot::kNone);
   PeerStream::Handler handler;
-  handler.received = [this, id](v1::PeerBatch* batch, std::shared_ptr<PeerStream::Turn> turn) {
+  handler.received = [this, id, certified](v1::PeerBatch* batch,
+                                           std::shared_ptr<PeerStream::Turn> turn) {
+    // What a link says after its Hello is taken for that node's word.
+    for (const v1::PeerMessage& message : batch->messages()) {
+      const bool other = config.tls != nullptr && message.has_hello() &&
+                         message.hello().self().slot() != static_cast<uint32_t>(*certified);
+      if (other) return CloseLink(id);
+    }
     auto messages = std::make_shared<v1::PeerBatch>();
     messages->Swap(batch);
     loop->Post([this, id, messages, turn = std::move(turn)] {
@@ -592,9 +565,15 @@ void Wire::Impl::AcceptPeer() {
   auto stream =
       std::make_shared<PeerStream>(std::move(handler), kPeerQueueMessagesMax, kPeerQueueBytesMax);
   auto* raw = stream.get();
-  auto accepted = [this, id, stream](bool ok) {
+  auto accepted = [this, id, certified, stream](bool ok) {
     if (!ok) return;
     AcceptPeer();
+    if (!MayLink(stream->context, certified.get())) {
+      stream->stream.Finish(
+          {grpc::StatusCode::PERMISSION_DENIED, "this service is for the other nodes"},
+          static_cast<Operation*>(new OneTime([stream](bool) {})));
+      return;
+    }
     {
       absl::MutexLock lock(&mutex);
       links[id] = stream;
@@ -767,9 +746,13 @@ void Wire::Fetch(Slot from, v1::SnapshotRequest request) {
 }
 
 void Wire::CloseLink(LinkId link) {
-  absl::MutexLock lock(&impl_->mutex);
-  auto it = impl_->links.find(link);
-  if (it != impl_->links.end()) it->second->Cancel();
+  impl_->CloseLink(link);
+}
+
+void Wire::Impl::CloseLink(LinkId link) {
+  absl::MutexLock lock(&mutex);
+  auto it = links.find(link);
+  if (it != links.end()) it->second->Cancel();
 }
 
 void Wire::Send(ConnectionId connection, v1::ServerMessage message) {

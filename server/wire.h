@@ -28,6 +28,7 @@
 namespace triad::server {
 
 class LogControl;
+class Tls;
 class UsageReader;
 
 class Wire : public PeerTransport, public ClientTransport, public SnapshotTransport {
@@ -36,12 +37,19 @@ class Wire : public PeerTransport, public ClientTransport, public SnapshotTransp
     quorum::Slot self = quorum::Slot::kNone;
     std::vector<Node::Server> servers;
     std::string admin_socket;  // "": none
-    // Whether admin calls that change something are taken over TCP: all SERVER hosts are loopback,
-    // or --insecure.
+    // Whether admin calls that change something are taken over TCP from anybody: all SERVER hosts
+    // are loopback, or --insecure, and there is no TLS; or from whoever shows an administrator's
+    // certificate.
     bool admin_over_tcp = false;
+    bool admin_by_certificate = false;
+    Tls* tls = nullptr;                 // nullptr: plaintext
     std::vector<std::string> disabled;  // verbs that are refused to all: lmdown, lmremove
     bool reads_over_tcp = true;         // what features are served and who holds them
     uint32_t session_ttl_ms = 60'000;
+    // Called on the loop, and may be null: a client's request came in, at that moment of
+    // MonotonicUs; its connection is gone.
+    std::function<void(ConnectionId, uint64_t message, int64_t begun_us)> on_request;
+    std::function<void(ConnectionId)> on_closed;
     // Reads this node's license and options files anew; from any thread.
     std::function<absl::StatusOr<Node::ReadFiles>()> read_files;
   };
@@ -55,6 +63,8 @@ class Wire : public PeerTransport, public ClientTransport, public SnapshotTransp
   absl::Status Start(Node* node);
   // Ends all streams and calls; blocks until they are gone.
   void Stop();
+  // From now on the other nodes are dialled with the certificate that `tls` has now.
+  void UseNewCertificates();
   // What the health service says.
   void SetServing(bool alive, bool licenses);
 

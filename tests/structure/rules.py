@@ -284,8 +284,8 @@ def check_includes(sources: list[Source]) -> Iterator[Violation]:
                 yield Violation(source.path, number, "arrows", f"{source.folder}/ may not know {top}/ (design 2)")
 
 
-ABSL, PROTOBUF, OPENSSL, GRPC, ROCKSDB, XXHASH, SYSTEMD, THREADS = (
-    "absl", "protobuf", "openssl", "grpc", "rocksdb", "xxhash", "systemd", "threads")
+ABSL, PROTOBUF, OPENSSL, GRPC, ROCKSDB, XXHASH, SYSTEMD, THREADS, PROMETHEUS, CIVETWEB = (
+    "absl", "protobuf", "openssl", "grpc", "rocksdb", "xxhash", "systemd", "threads", "prometheus", "civetweb")
 
 # What each library may link directly. A new one gets a row here, and with it a place in the design.
 MAY_LINK = {
@@ -303,7 +303,7 @@ MAY_LINK = {
                           ABSL, PROTOBUF, XXHASH},
     "triad_server": {"triad_server_core", "triad_server_data", "triad_storage", "triad_ledger_db", "triad_license",
                      "triad_quorum", "triad_messages", "triad_services", ABSL, PROTOBUF, OPENSSL, GRPC, SYSTEMD,
-                     THREADS},
+                     THREADS, PROMETHEUS, CIVETWEB},
     "triad_cli": {"triad_client", "triad_client_core", "triad_license", "triad_messages", "triad_services",
                   ABSL, PROTOBUF, OPENSSL, GRPC, THREADS},
 }
@@ -315,7 +315,7 @@ PROGRAM_MAY_LINK = {
 }
 # What these libraries may not even reach through others.
 DECIDING = ("triad_license", "triad_quorum", "triad_client_core", "triad_server_core")
-NEVER_IN_DECIDING = {GRPC, ROCKSDB, SYSTEMD, THREADS, "triad_services", "triad_storage", "triad_ledger_db"}
+NEVER_IN_DECIDING = {GRPC, ROCKSDB, SYSTEMD, THREADS, PROMETHEUS, CIVETWEB, "triad_services", "triad_storage", "triad_ledger_db"}
 
 
 class Target(NamedTuple):
@@ -330,7 +330,7 @@ def kind_of_link(name: str) -> str:
     if name.startswith("triad_"):
         return name
     lower = name.lower()
-    for kind in (ABSL, GRPC, ROCKSDB, XXHASH, SYSTEMD, THREADS, PROTOBUF, OPENSSL):
+    for kind in (ABSL, GRPC, ROCKSDB, XXHASH, SYSTEMD, THREADS, PROTOBUF, OPENSSL, PROMETHEUS, CIVETWEB):
         if kind in lower:
             return kind
     return name

@@ -43,7 +43,8 @@ enum class ErrorKind {
   kUnverified,  // granted, but not signed by the vendor's key (-8); it was given back
   kUsage,       // the call is wrong: a bad count, a closed client, a license already returned (-42)
   kSearchPath,  // nothing usable in the search path (-1, -2, -13, -30)
-  kInsecure,    // a server beyond loopback in plaintext, and nobody said insecure
+  kInsecure,    // a server beyond loopback in plaintext, and nobody said insecure; or the
+                // certificates that were named cannot be used
   kUnreachable,  // no server answered (-15, -96)
   kNoQuorum,     // servers answered, but too few of them run
   kOverloaded,   // the servers ask to come back later
@@ -194,6 +195,13 @@ struct ClientOptions {
   int request_timeout_ms = 5000;
   // Plaintext to servers beyond loopback. Also TRIAD_INSECURE=1 in the environment.
   bool insecure = false;
+  // Files (PEM) of the authority that the servers' certificates are from, and, if the application
+  // is to show itself, of its own certificate and key. Empty: TRIAD_TLS_CA, TRIAD_TLS_CERT and
+  // TRIAD_TLS_KEY, ~/.config/triad/ (ca.crt, client.crt, client.key), /etc/triad/tls/. With an
+  // authority nothing is said in plaintext.
+  std::string tls_ca = {};
+  std::string tls_cert = {};
+  std::string tls_key = {};
 
   std::function<void(const Event&)> on_event;
 };

@@ -57,6 +57,9 @@ typedef struct triad_options {
   const unsigned char* key; /* 32 bytes, Ed25519; null: signatures are not checked */
   int refuse_unconfirmed;   /* 1: after the grace an unconfirmed license is not usable */
   int64_t unconfirmed_grace_ms;
+  const char* tls_ca; /* files (PEM); null: as in client.h */
+  const char* tls_cert;
+  const char* tls_key;
 } triad_options;
 
 /* `flags` of triad_checkout and triad_resize. */
