@@ -9,11 +9,13 @@ counted twice. Exit 1 if an application saw an error where it must not, if a lic
 took ten times as long as is the goal. The report is a table for docs/drills.md.
 """
 import argparse
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from dataclasses import dataclass
@@ -41,15 +43,42 @@ class Seen:
     kept: str  # "yes", or what was lost or doubled
     note: str = ""
     allowed_errors: bool = False
+    floor_ms: float = 0  # what the machine itself stood still for
 
     def good(self) -> bool:
-        slow = self.goal_ms != NO_GOAL and self.longest_ms > 10 * self.goal_ms
+        slow = self.goal_ms != NO_GOAL and self.longest_ms > 10 * self.goal_ms + self.floor_ms
         return self.kept == "yes" and (self.errors == 0 or self.allowed_errors) and not slow
 
     def row(self) -> str:
         goal = f"{self.goal_ms} ms" if self.goal_ms else "-"
         return (f"| {self.drill} | {self.did} | {self.grants} | {self.errors} | {self.longest_ms:.0f} ms | {goal} | "
-                f"{self.kept} | {self.note} |")
+                f"{self.floor_ms:.0f} ms | {self.kept} | {self.note} |")
+
+
+class Floor(threading.Thread):
+    """How long a small write and its sync take on this machine, over and over: nobody who waits for two disks can be
+    faster."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(daemon=True)
+        self.path = path
+        self.slow: list[tuple[float, float]] = []
+
+    def run(self) -> None:
+        with open(self.path, "wb", buffering=0) as file:
+            while True:
+                begun = time.monotonic()
+                os.pwrite(file.fileno(), b"x" * 512, 0)
+                os.fdatasync(file.fileno())
+                time.sleep(0.005)
+                ended = time.monotonic()
+                self.slow.append((ended, (ended - begun) * 1000 - 5))
+
+    def longest(self, since: float) -> float:
+        return max((took for ended, took in list(self.slow) if ended >= since), default=0.0)
+
+
+FLOOR: list[Floor] = []
 
 
 class Watch:
@@ -90,8 +119,9 @@ class Watch:
               f"{self.term} to {self.site.term()}")
         for line in self.errors()[:3]:
             print(f"    error: {line}")
+        floor = max((floor.longest(self.since) for floor in FLOOR), default=0.0)
         return Seen(drill, did, sum(1 for r in requests if r[2] == 0), len(self.errors()), longest, goal, kept, note,
-                    allowed_errors)
+                    allowed_errors, floor)
 
 
 def check_kept(site: Site, watch: Watch) -> str:
@@ -152,7 +182,7 @@ def first_install(site: Site, packages: list[Path]) -> Seen:
     begun = time.monotonic()
     for host in site.hosts:
         install(site, host, packages)
-        host.sh("runuser -u triad -- triadd init --flagfile=/etc/triad/triadd.flags")
+        host.sh(f"runuser -u triad -- triadd init {FLAGS}")
     waits = [host.begin("systemctl enable --now triadd") for host in site.hosts]
     for wait in waits:
         wait.wait(90)
@@ -222,9 +252,11 @@ def cut_off(site: Site, name: str, did: str, cut, mend) -> Seen:
     host = site.lead()
     at = time.monotonic()
     cut(host)
-    await_that("licenses are granted", lambda: watch.granted_after(at, 60))
-    await_that("the others lead", lambda: site.lead() is not host)
-    mend(host)
+    try:
+        await_that("licenses are granted", lambda: watch.granted_after(at, 60))
+        await_that("the others lead", lambda: site.lead() is not host)
+    finally:
+        mend(host)
     took = whole(site)
     return watch.end(name, did, SILENCE, f"whole {took:.1f} s after it was mended")
 
@@ -271,7 +303,7 @@ def replaced(site: Site, packages: list[Path]) -> Seen:
     await_that("licenses are granted", lambda: watch.granted_after(at, 60))
     host.boot()
     install(site, host, packages)
-    refused = host.sh("runuser -u triad -- triadd init --flagfile=/etc/triad/triadd.flags", check=False).stdout
+    refused = host.sh(f"triadd init {FLAGS}", check=False).stdout
     print("    triadd init says: " + refused.strip().splitlines()[-1])
     host.sh(f"echo --node={host.number} >>/etc/triad/triadd.flags; triadd rejoin {FLAGS}")
     host.sh("systemctl enable --now triadd", timeout=90)
@@ -355,7 +387,7 @@ def clock_off(site: Site) -> Seen:
     print("    " + words)
     host.sh("rm /etc/systemd/system/triadd.service.d/clock.conf; systemctl daemon-reload; systemctl restart triadd")
     whole(site)
-    return watch.end("clock off by an hour", "one host's clock, an hour ahead", PLANNED, words.strip())
+    return watch.end("clock off by an hour", "one host's clock, an hour ahead", SILENCE, words.strip())
 
 
 def full_disk(site: Site) -> Seen:
@@ -482,7 +514,7 @@ def ipv6(site: Site) -> Seen:
         shutil.copy(made / "six.dat", etc / "license.dat")
         shutil.copy(made / "genesys.d.pub", etc / "vendors.d/genesys.d.pub")
         (etc / "triadd.flags").write_text("--insecure\n")
-        host.sh("install -d -o triad -g triad -m 0700 /var/lib/triad/six; runuser -u triad -- triadd init "
+        host.sh("install -d -o triad -g triad -m 0700 /var/lib/triad/six; triadd init "
                 "--license=/etc/triad/six/license.dat --vendor-keys=/etc/triad/six/vendors.d "
                 "--data-dir=/var/lib/triad/six --flagfile=/etc/triad/six/triadd.flags")
     for wait in [host.begin("systemctl start triadd@six") for host in site.hosts]:
@@ -536,8 +568,8 @@ def come_back(site: Site, hosts: list[Host], packages: list[Path]) -> None:
 
 def recover_one(host: Host) -> str:
     """A new cluster of this host's data."""
-    words = host.sh(f"runuser -u triad -- triadd recover {FLAGS}", check=False).stdout
-    host.sh(f"runuser -u triad -- triadd recover --accept-loss {FLAGS}")
+    words = host.sh(f"triadd recover {FLAGS}", check=False).stdout
+    host.sh(f"triadd recover --accept-loss {FLAGS}")
     host.sh("systemctl enable --now triadd", timeout=90)
     return words
 
@@ -567,6 +599,8 @@ def backup(site: Site, packages: list[Path]) -> Seen:
     whole(site)
     at = time.monotonic()
     await_that("more is granted after the copy", lambda: watch.granted_after(at, 100))
+    purged = site.hosts[0].sh("apt-get purge -y triad-server >/dev/null 2>&1; "
+                              "test ! -e /var/lib/triad && test -e /etc/triad/license.dat", check=False).returncode == 0
     for other in site.hosts:
         other.replace(other.mac)
     host.boot()
@@ -578,8 +612,30 @@ def backup(site: Site, packages: list[Path]) -> Seen:
     took = await_that("licenses are granted", lambda: watch.granted_after(at), 180)
     come_back(site, [other for other in site.hosts if other is not host], packages)
     whole(site)
-    return watch.end("all three lost, a backup put back", "a cold copy, recover, rejoin of the others", NO_GOAL,
+    seen = watch.end("all three lost, a backup put back", "a cold copy, recover, rejoin of the others", NO_GOAL,
                      f"granted again {took:.0f} s after the recovery (a time to live is 60 s)", True)
+    if not purged:
+        seen.kept = "a purge left the node's data, or took the licenses"
+    return seen
+
+
+TABLE_HEAD = ("| drill | what was done | grants | errors | longest request | goal | floor | kept, none lost or doubled | |\n"
+              "|---|---|---:|---:|---:|---:|---:|---|---|")
+
+
+def write_report(report: Path, rows_file: Path, seen: list[Seen]) -> None:
+    """The rows of this run, and those of earlier runs of drills that this one did not play."""
+    rows: dict[str, str] = json.loads(rows_file.read_text()) if rows_file.exists() else {}
+    rows |= {one.drill: one.row() for one in seen}
+    rows_file.write_text(json.dumps(rows))
+    report.write_text(
+        "# What happened to three hosts\n\n"
+        f"Made by `./dev hosts` on {time.strftime('%Y-%m-%d')}: three Debian systems, booted in containers on one machine "
+        f"with {os.cpu_count()} processors that\nother work kept busy too, and three applications that hold {HELD} licenses "
+        "and take and return others all the time. The longest\nrequest is what an application waited for one checkout and "
+        "its return; the floor is how long this machine\ntook for one small write and sync of its own at worst meanwhile. "
+        "Ten times the goal and the floor fail the run, and so do an\nerror (where two hosts were up) and a license that was "
+        "lost or counted twice.\n\n" + "\n".join([TABLE_HEAD, *rows.values()]) + "\n")
 
 
 SHORT = ("kill_9", "restarts", "power", "unplugged", "same_minute")
@@ -626,6 +682,8 @@ def main() -> int:
     try:
         site.build_up()
         print("three hosts are booted", flush=True)
+        FLOOR.append(Floor(site.work / "floor"))
+        FLOOR[0].start()
         jobs = [("first_install", lambda site: first_install(site, installed))] + [(n, drills[n]) for n in chosen]
         for name, drill in jobs:
             print(f"{name}", flush=True)
@@ -646,16 +704,9 @@ def main() -> int:
     finally:
         (site.requests / "stop").touch()
         site.take_down()
-    table = ["| drill | what was done | grants | errors | longest request | goal | kept, none lost or doubled | |",
-             "|---|---|---:|---:|---:|---:|---|---|"] + [one.row() for one in seen]
-    print("\n".join(table))
+    print("\n".join([TABLE_HEAD] + [one.row() for one in seen]))
     if args.report:
-        head = ("# What happened to three hosts\n\nMade by `./dev hosts` on "
-                f"{time.strftime('%Y-%m-%d')}: three Debian systems in containers on one machine with "
-                f"{os.cpu_count()} processors, three applications that hold {HELD} licenses and take and return others "
-                "all the time. The longest request is what an application waited for one checkout and its return; ten "
-                "times the goal fails the run, and so do an error or a license that was lost or counted twice.\n\n")
-        args.report.write_text(head + "\n".join(table) + "\n")
+        write_report(args.report, build / "hosts" / "rows.json", seen)
     return 1 if failed else 0
 
 

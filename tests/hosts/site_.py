@@ -249,11 +249,14 @@ class Site:
         return '"quorum":true' in self.triad("status", "--json").stdout
 
     def lead(self) -> Host:
-        await_that("there is a leader", lambda: '"leader":null' not in self.triad("status", "--json").stdout)
-        found = re.search(r'"leader":([1-3])', self.triad("status", "--json").stdout)
-        if found is None:
-            raise RuntimeError("triad status names no leader")
-        return self.hosts[int(found.group(1)) - 1]
+        found: list[str] = []
+
+        def named() -> bool:
+            found[:] = re.findall(r'"leader":([1-3])', self.triad("status", "--json").stdout)
+            return bool(found)
+
+        await_that("there is a leader", named)
+        return self.hosts[int(found[0]) - 1]
 
     def term(self) -> int:
         found = re.search(r'"term":(\d+)', self.triad("status", "--json").stdout)
