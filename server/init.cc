@@ -7,6 +7,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -36,6 +40,37 @@ absl::Status MakeDirectory(const std::string& dir) {
   return absl::FailedPreconditionError(absl::StrCat("cannot make data directory ", dir, ": ",
                                                     std::strerror(errno),
                                                     "; make it, or give --data-dir"));
+}
+
+// To the user whose the directory is: init and rejoin may be run as root for the daemon's user.
+absl::Status GiveToOwnerOf(const std::string& dir, const std::string& path) {
+  struct stat owner {};
+  if (stat(dir.c_str(), &owner) != 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", dir));
+  }
+  if (geteuid() != 0 || owner.st_uid == 0) return absl::OkStatus();
+  if (chown(path.c_str(), owner.st_uid, owner.st_gid) == 0) return absl::OkStatus();
+  return absl::ErrnoToStatus(errno, absl::StrCat("cannot give ", path, " to the user of ", dir));
+}
+
+// The directory's lock; one that stayed root's would keep the daemon out.
+absl::StatusOr<std::unique_ptr<storage::DirectoryLock>> TakeLock(const std::string& dir) {
+  auto lock = storage::DirectoryLock::Take(dir);
+  if (!lock.ok()) return lock;
+  const absl::Status status = GiveToOwnerOf(dir, dir + "/lock");
+  if (!status.ok()) return status;
+  return lock;
+}
+
+// recover writes a log and a ledger: run as root, it goes on as the user whose the directory is.
+absl::Status BecomeOwnerOf(const std::string& dir) {
+  struct stat owner {};
+  if (stat(dir.c_str(), &owner) != 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", dir));
+  }
+  if (geteuid() != 0 || owner.st_uid == 0) return absl::OkStatus();
+  if (setgid(owner.st_gid) == 0 && setuid(owner.st_uid) == 0) return absl::OkStatus();
+  return absl::ErrnoToStatus(errno, absl::StrCat("cannot go on as the user of ", dir));
 }
 
 absl::Status CheckExisting(const storage::Identity& identity, quorum::Slot slot,
@@ -99,7 +134,7 @@ absl::Status Init(const Flags& flags, Logger* logger) {
   if (!place->host_id.ok()) return place->host_id;
   absl::Status status = MakeDirectory(flags.data_dir);
   if (!status.ok()) return status;
-  const auto lock = storage::DirectoryLock::Take(flags.data_dir);
+  const auto lock = TakeLock(flags.data_dir);
   if (!lock.ok()) return lock.status();
   storage::FileSystem* files = storage::PosixFileSystem();
   const auto existing = storage::ReadIdentity(files, flags.data_dir);
@@ -114,6 +149,7 @@ absl::Status Init(const Flags& flags, Logger* logger) {
     return status;
   }
   status = storage::WriteIdentity(files, flags.data_dir, DrawIdentity(*place));
+  if (status.ok()) status = GiveToOwnerOf(flags.data_dir, flags.data_dir + "/identity");
   if (!status.ok()) return status;
   logger->Log(LogLevel::kNotice,
               absl::StrCat("node ", ToInt(place->slot), " of ", place->nodes, " initialised in ",
@@ -132,20 +168,37 @@ std::string OldName(const std::string& dir) {
   return name;
 }
 
-// To the user whose the directory is: rejoin may be run as root for the daemon's user.
-absl::Status GiveToOwnerOf(const std::string& dir, const std::string& path) {
-  struct stat owner {};
-  if (stat(dir.c_str(), &owner) != 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", dir));
+// Servers of this host that have their directories in this one: /var/lib/triad/NAME. Locked, so
+// that none of them runs meanwhile.
+struct Lodgers {
+  std::vector<std::string> names;
+  std::vector<std::unique_ptr<storage::DirectoryLock>> locks;
+};
+
+absl::StatusOr<Lodgers> FindLodgers(const std::string& dir) {
+  Lodgers found;
+  storage::FileSystem* files = storage::PosixFileSystem();
+  const auto names = files->List(dir);
+  if (!names.ok()) return names.status();
+  for (const std::string& name : *names) {
+    const std::string inner = absl::StrCat(dir, "/", name);
+    if (!IsDirectory(inner) || !files->Exists(inner + "/identity")) continue;
+    auto lock = TakeLock(inner);
+    if (!lock.ok()) {
+      return absl::FailedPreconditionError(absl::StrCat(std::string(lock.status().message()),
+                                                        ", and would be moved: stop it meanwhile"));
+    }
+    found.names.push_back(name);
+    found.locks.push_back(*std::move(lock));
   }
-  if (owner.st_uid == geteuid() && owner.st_gid == getegid()) return absl::OkStatus();
-  if (chown(path.c_str(), owner.st_uid, owner.st_gid) == 0) return absl::OkStatus();
-  return absl::ErrnoToStatus(errno, absl::StrCat("cannot give ", path, " to the user of ", dir));
+  return found;
 }
 
 // What is in the data directory goes to DIR.old-...; the lock that is held goes with it, so that a
 // daemon which still runs on it is noticed before.
 absl::Status MoveAway(const std::string& dir, Logger* logger) {
+  const auto lodgers = FindLodgers(dir);
+  if (!lodgers.ok()) return lodgers.status();
   const std::string name = OldName(dir);
   if (rename(dir.c_str(), name.c_str()) != 0) {
     return absl::FailedPreconditionError(
@@ -154,6 +207,12 @@ absl::Status MoveAway(const std::string& dir, Logger* logger) {
   }
   absl::Status status = MakeDirectory(dir);
   if (status.ok()) status = GiveToOwnerOf(name, dir);
+  for (const std::string& lodger : lodgers->names) {
+    const std::string from = absl::StrCat(name, "/", lodger);
+    const std::string to = absl::StrCat(dir, "/", lodger);
+    if (!status.ok() || rename(from.c_str(), to.c_str()) == 0) continue;
+    status = absl::ErrnoToStatus(errno, absl::StrCat("cannot move ", from, " back to ", to));
+  }
   if (status.ok()) {
     logger->Log(LogLevel::kNotice, absl::StrCat("what was in ", dir, " is kept in ", name));
   }
@@ -170,7 +229,7 @@ absl::Status Rejoin(const Flags& flags, Logger* logger) {
   const std::string& dir = flags.data_dir;
   absl::Status status = MakeDirectory(dir);
   if (!status.ok()) return status;
-  auto lock = storage::DirectoryLock::Take(dir);
+  auto lock = TakeLock(dir);
   if (!lock.ok()) return lock.status();
   storage::FileSystem* files = storage::PosixFileSystem();
   const auto existing = storage::ReadIdentity(files, dir);
@@ -211,6 +270,7 @@ absl::Status Rejoin(const Flags& flags, Logger* logger) {
 absl::Status RecoverHere(const Flags& flags, Logger* logger) {
   const std::string& dir = flags.data_dir;
   if (!IsDirectory(dir)) return absl::NotFoundError(absl::StrCat("there is no ", dir));
+  if (const absl::Status status = BecomeOwnerOf(dir); !status.ok()) return status;
   const auto lock = storage::DirectoryLock::Take(dir);
   if (!lock.ok()) return lock.status();
   const auto home =

@@ -1,8 +1,10 @@
 // What the daemon makes of bad input: one line that says what is wrong and what to do, and nothing
 // is lost.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -277,6 +279,48 @@ TEST(BadInput, ADirectoryThatCannotBeMadeOrWrittenIsRefused) {
   std::filesystem::create_directory(cluster.Directory(1));
   ASSERT_EQ(chmod(cluster.Directory(1).c_str(), 0500), 0);
   ExpectSays(cluster.Init(1), kRefused, {cluster.Directory(1), "not writable"});
+}
+
+// Run as root for the daemon's user: what stays root's in the directory keeps the daemon out.
+TEST(BadInput, WhatInitAndRejoinMakeBelongsToTheUserOfTheDirectory) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can make files for another user";
+  constexpr uid_t kNobody = 65534;
+  const Cluster cluster{Cluster::Options{}};
+  const std::string directory = cluster.Directory(1);
+  for (const std::string verb : {"init", "rejoin"}) {
+    std::filesystem::remove_all(directory);
+    std::filesystem::create_directory(directory);
+    ASSERT_EQ(chown(directory.c_str(), kNobody, kNobody), 0);
+    std::vector<std::string> argv = {TRIAD_TRIADD, verb};
+    for (const std::string& flag : cluster.Flags(1)) argv.push_back(flag);
+    const RunResult result = RunToEnd(argv, {}, 15'000);
+    ASSERT_EQ(result.exit_status, 0) << result.output;
+    for (const char* name : {"identity", "lock"}) {
+      struct stat found {};
+      ASSERT_EQ(stat((directory + "/" + name).c_str(), &found), 0) << verb << ": " << name;
+      EXPECT_EQ(found.st_uid, kNobody) << verb << ": " << name;
+    }
+  }
+}
+
+// /var/lib/triad/NAME is another server's.
+TEST(BadInput, RejoinLeavesTheServersThatHaveTheirDirectoriesInThisOne) {
+  const Cluster cluster{Cluster::Options{}};
+  const std::string directory = cluster.Directory(1);
+  const std::string inner = directory + "/other";
+  ASSERT_EQ(cluster.Init(1).exit_status, 0);
+  ASSERT_EQ(cluster.Init(1, {"--data-dir=" + inner}).exit_status, 0);
+  std::vector<std::string> argv = {TRIAD_TRIADD, "rejoin"};
+  for (const std::string& flag : cluster.Flags(1)) argv.push_back(flag);
+  const std::string identity = ReadFileOrEmpty(inner + "/identity");
+  const int lock = open((inner + "/lock").c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_EQ(flock(lock, LOCK_EX | LOCK_NB), 0);  // as if it ran
+  ExpectSays(RunToEnd(argv, {}, 15'000), kRefused, {inner, "stop it"});
+  close(lock);
+  const RunResult result = RunToEnd(argv, {}, 15'000);
+  EXPECT_EQ(result.exit_status, 0) << result.output;
+  EXPECT_EQ(ReadFileOrEmpty(inner + "/identity"), identity);
+  EXPECT_NE(identity, "");
 }
 
 TEST(BadInput, APortInUseIsRefused) {
