@@ -485,6 +485,7 @@ std::optional<v1::Outcome> Decider::Decide(const v1::Checkout::Item& item) {
       suite = state_.catalog().FindPool(pool->suite->pool);
       if (suite == nullptr) continue;
       with = RoomIn(*suite, SuiteMaskOf(*suite, mask), "");
+      with.stays = with.base;  // what lingers of the suite itself, a component does not take up
     }
     const bool suite_open = suite == nullptr || with.most() >= 1;
     const uint64_t count = suite_open ? std::min({room.most(), wish.wanted, exist}) : 0;

@@ -51,11 +51,12 @@ struct Asker {
 //   -87  above kLicensesPerSessionMax with what the session has of the feature
 //   when pools would do:
 //   -26  none has that many licenses at all   -87  MAX of the options file
+//   -93  enough are free, but in no pool alone
 //   -101 enough are free, but set aside       -24  enough are free, but others wait
 //   -4   they are in use
 //   else, of what speaks against the pools:
 //   -38 excluded  -39 not included  -84 nobody is named  -25 version too low  -10 expired
-//   -31 not started  -9 another host
+//   -31 not started  -9 another host  -89 another platform
 //
 // `checkouts_max`: how many checkouts there may be in all. Too many, there or in the session, is
 // TOO_MANY_PENDING: no licensing answer, so no denial.

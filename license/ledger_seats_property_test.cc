@@ -293,8 +293,9 @@ class History {
     const Person& person = Someone();
     std::vector<SeatModel::Item> items(1 + (OneIn(3) ? Below(3) : 0));
     std::vector<v1::Checkout::Item> asked;
-    // Of all items alike: what an earlier item frees of its own group's lingers, a later one that
-    // does not share is not given in the same request.
+    // Of all items alike: where something is set aside, what an earlier item frees of its own
+    // group's lingers is not given to a later one that does not share. Without reservations it is:
+    // ledger_sharing_property_test.cc.
     const bool by_user = OneIn(4);
     for (SeatModel::Item& item : items) {
       item = {Feature(), 1 + Below(OneIn(4) ? 6 : 3), OneIn(5), by_user};
