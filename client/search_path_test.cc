@@ -155,6 +155,8 @@ TEST(SearchPath, AFilesServerLinesAreTheCluster) {
   ASSERT_TRUE(cluster.has_value()) << problem;
   EXPECT_THAT(Servers(*cluster), ElementsAre("7260@lic1", "7260@lic2", "7260@lic3"));
 
+  cluster = ClusterOfFile("l.dat", "SERVER this_host ANY\nUSE_SERVER\n", &problem);
+  ASSERT_TRUE(cluster.has_value()) << "all that a client's file needs (flexnet-facts 1.4)";
   cluster = ClusterOfFile("l.dat", "SERVER this_host ANY\nVENDOR v\n", &problem);
   ASSERT_TRUE(cluster.has_value()) << problem;
   EXPECT_THAT(Servers(*cluster), ElementsAre("27000@localhost"));

@@ -111,7 +111,7 @@ class FileReader {
         break;
       }
       case Keyword::kUseServer:
-        if (!MayBeProse(line) || line.words.size() == 1) out_.use_server = true;
+        ReadUseServer(line);
         return;
       case Keyword::kFeature:
       case Keyword::kIncrement:
@@ -167,6 +167,27 @@ class FileReader {
   void KeepLine(FeatureLine line) {
     const bool package = line.kind == FeatureLine::Kind::kPackage;
     (package ? out_.packages : out_.features).push_back(std::move(line));
+  }
+
+  // A client's line: it asks the servers, and looks at no license line behind this one. Here it
+  // asks them always, and looks at none.
+  void ReadUseServer(const LogicalLine& line) {
+    const bool alone = line.words.size() == 1;
+    if (!alone && MayBeProse(line)) return;
+    if (!alone) {
+      AddDiagnostic(out_.diagnostics, {Severity::kWarning, PositionOf(line.words[1]),
+                                       absl::StrCat("USE_SERVER stands alone on its line: `",
+                                                    line.words[1].text, "` is ignored")});
+    }
+    const bool local = std::any_of(out_.features.begin(), out_.features.end(),
+                                   [](const FeatureLine& feature) { return feature.uncounted; });
+    if (local && !out_.use_server) {
+      AddDiagnostic(out_.diagnostics,
+                    {Severity::kNote, PositionOf(line.words[0]),
+                     "the uncounted lines above USE_SERVER are granted by the servers as well, and "
+                     "recorded: no application looks into this file for them"});
+    }
+    out_.use_server = true;
   }
 
   void WarnFeatureSet(const LogicalLine& line) {

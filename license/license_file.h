@@ -88,7 +88,7 @@ struct LicenseFile {
   // no line of this file can be served.
   bool servers_usable = true;
   std::vector<VendorLine> vendors;
-  bool use_server = false;
+  bool use_server = false;            // without effect: see the .cc
   std::vector<FeatureLine> features;  // FEATURE, INCREMENT and UPGRADE, in file order
   std::vector<FeatureLine> packages;
   Diagnostics diagnostics;

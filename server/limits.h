@@ -181,6 +181,10 @@ inline constexpr int64_t kRejoinForgottenMs = 2'000;
 // began anew while its old one is still open. Each keeps old rows from being cleaned up.
 inline constexpr size_t kSnapshotViewsMax = 3;
 
+// Of a single server whose SERVER line names none: the first of those that clients try with @host,
+// and that lmgrd would take (flexnet-facts 1.2).
+inline constexpr int kDefaultPort = 27'000;
+
 inline constexpr uint32_t kRetryAfterMs = 200;
 inline constexpr uint32_t kPeerProtocol = 1;
 

@@ -15,6 +15,7 @@
 #include "license/license_file.h"
 #include "license/limits.h"
 #include "license/signature.h"
+#include "server/limits.h"
 #include "server/system.h"
 #include "server/usage.h"
 
@@ -199,12 +200,13 @@ absl::StatusOr<std::vector<Node::Server>> ServersOf(const std::vector<license::S
   }
   std::vector<Node::Server> servers;
   for (const license::ServerLine& line : lines) {
-    if (line.port == 0) {
+    if (line.port == 0 && lines.size() > 1) {
       return absl::FailedPreconditionError(
           absl::StrCat(line.position.file, ":", line.position.line,
                        ": SERVER line without a port: add one, such as 27000"));
     }
-    servers.push_back({static_cast<quorum::Slot>(servers.size() + 1), line.host, line.port});
+    servers.push_back({static_cast<quorum::Slot>(servers.size() + 1), line.host,
+                       line.port == 0 ? kDefaultPort : line.port});
   }
   return servers;
 }
