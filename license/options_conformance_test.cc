@@ -1,10 +1,16 @@
 // What each line of an options file does to checkouts, seen through the ledger: one row per
-// keyword, type of name and form of a feature, naming the fact that it checks (flexnet-facts 2).
+// keyword, type of name and form of a feature, naming the fact that it checks (flexnet-facts 2). A
+// keyword without a row fails the test.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "license/ledger.h"
@@ -18,6 +24,7 @@ using testing::ItemOf;
 using testing::kNoonMs;
 using testing::OpenOf;
 using testing::SetOf;
+using testing::TimePassesNow;
 
 // Ten of f; three of v 2.0 before four of v 1.0; n for users that are named.
 constexpr absl::string_view kLicenses =
@@ -34,13 +41,19 @@ constexpr absl::string_view kLicenses =
     "PACKAGE keeper acme 1.0 COMPONENTS=\"k1 k2\" OPTIONS=SUITE_RESERVED\n"
     "INCREMENT keeper acme 1.0 permanent 2 SUITE_DUP_GROUP=U\n"
     "PACKAGE crew acme 1.0 COMPONENTS=\"c1 c2\"\n"
-    "INCREMENT crew acme 1.0 permanent 5 USER_BASED=1\n";
+    "INCREMENT crew acme 1.0 permanent 5 USER_BASED=1\n"
+    // Ten that may be borrowed, for two days; two and three beyond; four that linger.
+    "INCREMENT b acme 1.0 permanent 10 BORROW=48\n"
+    "INCREMENT o acme 1.0 permanent 2 OVERDRAFT=3\n"
+    "INCREMENT l acme 1.0 permanent 4 LINGER=60\n";
+constexpr int64_t kHourMs = 3'600'000;
 
 class OptionsConformance : public ::testing::Test {
  protected:
   v1::Outcome Apply(const v1::Command& command) {
     v1::LogRecord record;
     record.mutable_stamp()->set_wall_ms(kNoonMs);
+    record.mutable_stamp()->set_cluster_ms(cluster_ms_);
     *record.mutable_command() = command;
     v1::Outcome outcome = ledger_.Apply({ledger_.applied().index + 1, 1}, &record, nullptr);
     EXPECT_TRUE(ledger_.CheckInvariants().ok()) << ledger_.CheckInvariants();
@@ -54,14 +67,67 @@ class OptionsConformance : public ::testing::Test {
     ASSERT_TRUE(Apply(command).has_done());
   }
 
-  // "USER@HOST@ADDRESS@PROJECT@DISPLAY feature count": a new session asks. 0: granted, else why
-  // not.
+  // One step, in words; 0: as wished, else the denial's code:
+  //   "USER@HOST@ADDRESS@PROJECT@DISPLAY feature count": a new session asks
+  //   "borrow USER feature count hours": so does one
+  //   "idle", "return": of what the last one was granted
+  //   "pass seconds"
+  //   "used feature count": 1 if it is another count
   int Ask(absl::string_view request) {
     const std::vector<std::string> words = absl::StrSplit(request, ' ');
-    std::vector<std::string> who = absl::StrSplit(words[0], '@');
+    if (words[0] == "borrow") return Borrow(words);
+    if (words[0] == "used") return Used(words[1]) == std::stoul(words[2]) ? 0 : 1;
+    if (words[0] == "pass") {
+      cluster_ms_ += 1'000 * std::stoul(words[1]);
+      return Apply(TimePassesNow()).has_done() ? 0 : 1;
+    }
+    if (words[0] == "idle" || words[0] == "return") {
+      v1::Command command = RequestOf(2);
+      if (words[0] == "idle") {
+        command.mutable_request()->mutable_set_idle()->set_idle(true);
+      } else {
+        command.mutable_request()->mutable_checkin()->set_handle(handle_);
+      }
+      return Apply(command).has_done() ? 0 : 1;
+    }
+    Open(words[0]);
+    return CodeOf(Apply(CheckoutOf(Last(), 1, {ItemOf(words[1], std::stoul(words[2]))})));
+  }
+
+  int Borrow(const std::vector<std::string>& words) {
+    Open(words[1]);
+    v1::Command command = RequestOf(1);
+    v1::Borrow& borrow = *command.mutable_request()->mutable_borrow();
+    *borrow.mutable_item() = ItemOf(words[2], std::stoul(words[3]));
+    borrow.set_until_wall_ms(kNoonMs + kHourMs * std::stol(words[4]));
+    return CodeOf(Apply(command));
+  }
+
+  uint64_t Used(const std::string& feature) const {
+    return ledger_.UsedOf(ledger_.catalog().PoolsOf(feature).front()->id);
+  }
+
+  int CodeOf(const v1::Outcome& outcome) {
+    EXPECT_TRUE(outcome.has_granted() || outcome.has_denied()) << outcome.ShortDebugString();
+    if (outcome.has_granted()) handle_ = outcome.granted().holdings(0).handle();
+    return outcome.has_denied() ? outcome.denied().code() : 0;
+  }
+
+  std::string Last() const { return absl::StrCat("s", sessions_); }
+
+  v1::Command RequestOf(uint64_t seq) const {
+    v1::Command command;
+    command.mutable_request()->set_session(testing::SessionNamed(Last()));
+    command.mutable_request()->set_seq(seq);
+    command.mutable_request()->set_acked(seq - 1);
+    return command;
+  }
+
+  void Open(const std::string& identity_text) {
+    std::vector<std::string> who = absl::StrSplit(identity_text, '@');
     who.resize(5);
-    const std::string name = absl::StrCat("s", ++sessions_);
-    v1::Command open = OpenOf(name);
+    ++sessions_;
+    v1::Command open = OpenOf(Last());
     v1::Identity& identity = *open.mutable_open()->mutable_identity();
     identity.set_user(who[0]);
     identity.set_host(who[1]);
@@ -69,14 +135,12 @@ class OptionsConformance : public ::testing::Test {
     identity.set_project(who[3]);
     identity.set_display(who[4]);
     Apply(open);
-    const v1::Outcome outcome =
-        Apply(CheckoutOf(name, 1, {ItemOf(words[1], std::stoul(words[2]))}));
-    EXPECT_TRUE(outcome.has_granted() || outcome.has_denied());
-    return outcome.has_denied() ? outcome.denied().code() : 0;
   }
 
   Ledger ledger_;
+  uint64_t cluster_ms_ = 1'000;
   int sessions_ = 0;
+  uint64_t handle_ = 0;
 };
 
 struct Step {
@@ -88,10 +152,13 @@ struct Row {
   const char* fact;
   const char* options;
   std::vector<Step> steps;
+  const char* says = "";  // a part of one of the complaints
+  // What the server reads of it, where the ledger does nothing with it.
+  std::function<bool(const OptionSettings&)> set = nullptr;
 };
 
-TEST_F(OptionsConformance, EveryLineDoesWhatItSays) {
-  const std::vector<Row> rows = {
+std::vector<Row> WhoMayRows() {
+  return {
       {"no options: everyone, all", "", {{"ann f 10", 0}, {"bob f 1", -4}}},
       // EXCLUDE, and every type of name.
       {"EXCLUDE USER", "EXCLUDE f USER ann", {{"ann f 1", -38}, {"bob f 1", 0}, {"ann v 1", 0}}},
@@ -243,12 +310,197 @@ TEST_F(OptionsConformance, EveryLineDoesWhatItSays) {
        "EXLCUDE f USER ann\nEXCLUDE f USER bob",
        {{"ann f 1", 0}, {"bob f 1", -38}}},
   };
+}
+
+std::vector<Row> HowLongAndWhereRows() {
+  return {
+      // Borrowing.
+      {"without options as the line says",
+       "",
+       {{"borrow ann b 10 48", 0}, {"borrow bob b 1 1", -4}, {"borrow ann f 1 1", -68}}},
+      {"no longer than the line", "", {{"borrow ann b 1 49", -104}}},
+      {"INCLUDE_BORROW",
+       "INCLUDE_BORROW b USER ann",
+       {{"borrow ann b 1 1", 0}, {"borrow bob b 1 1", -39}, {"bob b 1", 0}}},
+      {"EXCLUDE_BORROW",
+       "EXCLUDE_BORROW b USER ann",
+       {{"borrow ann b 1 1", -38}, {"borrow bob b 1 1", 0}, {"ann b 1", 0}}},
+      {"EXCLUDE_BORROW wins",
+       "INCLUDE_BORROW b USER ann\nEXCLUDE_BORROW b HOST p",
+       {{"borrow ann@p b 1 1", -38}, {"borrow ann@q b 1 1", 0}}},
+      {"BORROW_LOWWATER: 10 in all, 3: 7 may be borrowed",
+       "BORROW_LOWWATER b 3",
+       {{"borrow ann b 7 1", 0}, {"borrow bob b 1 1", -67}, {"bob b 3", 0}}},
+      {"MAX_BORROW_HOURS",
+       "MAX_BORROW_HOURS b 24",
+       {{"borrow ann b 1 24", 0}, {"borrow ann b 1 25", -104}}},
+      {"MAX_BORROW_HOURS never lengthens",
+       "MAX_BORROW_HOURS b 100",
+       {{"borrow ann b 1 49", -104}, {"borrow ann b 1 48", 0}}},
+      {"MAX_BORROW_HOURS: the last line wins",
+       "MAX_BORROW_HOURS b 1\nMAX_BORROW_HOURS b 24",
+       {{"borrow ann b 1 24", 0}}},
+      // Overdraft.
+      {"the line's overdraft", "", {{"ann o 5", 0}, {"bob o 1", -4}}},
+      {"MAX_OVERDRAFT lowers it",
+       "MAX_OVERDRAFT o 1",
+       {{"ann o 3", 0}, {"bob o 1", -4}, {"bob o 4", -26}}},
+      {"MAX_OVERDRAFT 0", "MAX_OVERDRAFT o 0", {{"ann o 2", 0}, {"ann o 1", -4}}},
+      {"MAX_OVERDRAFT never raises it", "MAX_OVERDRAFT o 9", {{"ann o 5", 0}, {"ann o 1", -4}}},
+      // Idle.
+      {"TIMEOUT",
+       "TIMEOUT f 1200",
+       {{"ann f 2", 0},
+        {"idle", 0},
+        {"pass 1199", 0},
+        {"used f 2", 0},
+        {"pass 1", 0},
+        {"used f 0", 0}}},
+      {"TIMEOUT below the least is raised to it, here 900 s",
+       "TIMEOUT f 60",
+       {{"ann f 2", 0},
+        {"idle", 0},
+        {"pass 899", 0},
+        {"used f 2", 0},
+        {"pass 1", 0},
+        {"used f 0", 0}},
+       "900"},
+      {"what is not idle is not reclaimed",
+       "TIMEOUT f 900",
+       {{"ann f 2", 0}, {"pass 9000", 0}, {"used f 2", 0}}},
+      {"TIMEOUTALL",
+       "TIMEOUTALL 900",
+       {{"ann v 1", 0}, {"idle", 0}, {"pass 900", 0}, {"used v 0", 0}}},
+      {"TIMEOUT of a feature goes before TIMEOUTALL",
+       "TIMEOUTALL 900\nTIMEOUT f 1800",
+       {{"ann f 1", 0},
+        {"idle", 0},
+        {"pass 900", 0},
+        {"used f 1", 0},
+        {"pass 900", 0},
+        {"used f 0", 0}}},
+      {"TIMEOUT 0 without a feature, as seen in the wild",
+       "TIMEOUT 0",
+       {{"ann f 1", 0}},
+       "TIMEOUT"},
+      // Lingers.
+      {"LINGER lengthens the line's",
+       "LINGER l 90",
+       {{"ann l 1", 0},
+        {"return", 0},
+        {"pass 89", 0},
+        {"used l 1", 0},
+        {"pass 1", 0},
+        {"used l 0", 0}}},
+      {"LINGER never shortens it",
+       "LINGER l 30",
+       {{"ann l 1", 0},
+        {"return", 0},
+        {"pass 59", 0},
+        {"used l 1", 0},
+        {"pass 1", 0},
+        {"used l 0", 0}}},
+      {"LINGER of a line without one",
+       "LINGER f 30",
+       {{"ann f 1", 0}, {"return", 0}, {"used f 1", 0}, {"pass 30", 0}, {"used f 0", 0}}},
+      {"a linger that is over ends when a request would be denied",
+       "LINGER f 30",
+       {{"ann f 10", 0}, {"return", 0}, {"bob f 1", -4}}},
+      // What the server does: debug_log_test, usage_logs_test and event_loop say how.
+      {"NOLOG: one event per line",
+       "NOLOG IN\nNOLOG queued",
+       {{"ann f 1", 0}},
+       "",
+       [](const OptionSettings& set) {
+         return set.no_log == std::vector<std::string>{"IN", "QUEUED"};
+       }},
+      {"DEBUGLOG: + appends, AUTO_ROLLOVER in MB",
+       "DEBUGLOG +/var/log/d.log AUTO_ROLLOVER 5",
+       {},
+       "",
+       [](const OptionSettings& set) {
+         return set.debug_log && set.debug_log->append && set.debug_log->rollover_mb == 5 &&
+                set.debug_log->path == "/var/log/d.log";
+       }},
+      {"REPORTLOG: HIDE_USER",
+       "REPORTLOG /var/log/r.log HIDE_USER",
+       {},
+       "",
+       [](const OptionSettings& set) {
+         return set.report_log && !set.report_log->append && set.report_log->hide_user;
+       }},
+      {"AUTOMATIC_REREAD: there is no nightly reread here",
+       "AUTOMATIC_REREAD ON",
+       {},
+       "nothing is reread by itself here",
+       [](const OptionSettings& set) { return set.automatic_reread == true; }},
+      {"MAX_CONNECTIONS: see below",
+       "MAX_CONNECTIONS 3",
+       {},
+       "",
+       [](const OptionSettings& set) { return set.max_connections == 3; }},
+      {"DAEMON_SELECT_TIMEOUT sets nothing here",
+       "DAEMON_SELECT_TIMEOUT 5",
+       {{"ann f 1", 0}},
+       "DAEMON_SELECT_TIMEOUT"},
+      // Trusted storage: read, told of, without effect.
+      {"INCLUDE_ENTITLEMENT", "INCLUDE_ENTITLEMENT f USER ann", {{"bob f 1", 0}}, "ENTITLEMENT"},
+      {"INCLUDEALL_ENTITLEMENT",
+       "INCLUDEALL_ENTITLEMENT USER ann",
+       {{"bob f 1", 0}},
+       "ENTITLEMENT"},
+      {"EXCLUDE_ENTITLEMENT", "EXCLUDE_ENTITLEMENT f USER ann", {{"ann f 1", 0}}, "ENTITLEMENT"},
+      {"EXCLUDEALL_ENTITLEMENT",
+       "EXCLUDEALL_ENTITLEMENT USER ann",
+       {{"ann f 1", 0}},
+       "ENTITLEMENT"},
+      {"ACTIVATION_LOWWATER", "ACTIVATION_LOWWATER f 3", {{"ann f 10", 0}}, "ACTIVATION_LOWWATER"},
+      {"ACTIVATION_EXPIRY_DAYS",
+       "ACTIVATION_EXPIRY_DAYS f 3",
+       {{"ann f 10", 0}},
+       "ACTIVATION_EXPIRY_DAYS"},
+  };
+}
+
+std::vector<Row> AllRows() {
+  std::vector<Row> rows = WhoMayRows();
+  for (Row& row : HowLongAndWhereRows()) rows.push_back(std::move(row));
+  return rows;
+}
+
+TEST_F(OptionsConformance, EveryLineDoesWhatItSays) {
+  const std::vector<Row> rows = AllRows();
   for (const Row& row : rows) {
     SCOPED_TRACE(absl::StrCat(row.fact, ": ", row.options));
     Serve(row.options);
     for (const Step& step : row.steps) {
       EXPECT_EQ(Ask(step.request), step.code) << step.request;
     }
+    const Diagnostics& complaints = ledger_.catalog().diagnostics();
+    EXPECT_TRUE(*row.says == '\0' || std::any_of(complaints.begin(), complaints.end(),
+                                                 [&row](const Diagnostic& each) {
+                                                   return absl::StrContains(each.ToString(),
+                                                                            row.says);
+                                                 }))
+        << (complaints.empty() ? "no complaint" : complaints.front().ToString());
+    const auto& settings = ledger_.catalog().policy().settings();
+    if (row.set != nullptr) {
+      EXPECT_TRUE(settings.contains("acme") && row.set(settings.find("acme")->second));
+    }
+  }
+  RecordProperty("rows", static_cast<int>(rows.size()));
+}
+
+TEST_F(OptionsConformance, EveryKeywordHasARow) {
+  std::set<std::string> seen;
+  for (const Row& row : AllRows()) {
+    for (absl::string_view line : absl::StrSplit(row.options, '\n')) {
+      const absl::string_view word = line.substr(0, line.find(' '));
+      seen.insert(absl::AsciiStrToUpper(word));
+    }
+  }
+  for (const absl::string_view keyword : OptionKeywords()) {
+    EXPECT_TRUE(seen.contains(std::string(keyword))) << keyword;
   }
 }
 
