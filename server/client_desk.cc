@@ -358,6 +358,7 @@ void ClientDesk::OnLedgerEvent(const license::LedgerEvent& event) {
   told.set_feature(event.feature);
   told.set_reason(event.kind == Kind::kRemoved ? "removed by an administrator" : event.reason);
   told.set_ticket(event.ticket);
+  told.set_code(event.code);
   if (kind == v1::SessionEvent::GRANTED) *told.mutable_granted() = event.granted;
   Tell(event.session, std::move(told));
 }
