@@ -4,6 +4,7 @@
 // In one process, without disks and sockets: what is measured is license/ alone.
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <functional>
 #include <iostream>
 #include <string>
@@ -14,6 +15,7 @@
 #include "license/catalog.h"
 #include "license/ledger.h"
 #include "license/ledger_testing.h"
+#include "server/on_cores.h"
 
 namespace triad::bench {
 namespace {
@@ -97,6 +99,18 @@ license::LicenseSources SourcesOf(const v1::InstallLicenses& set) {
   return out;
 }
 
+// What libcrypto takes to verify them all, one after the other.
+double SignaturesMs(const license::Catalog& catalog) {
+  const license::PublicKey& key = license::testing::AcmeKey().keys.public_key;
+  return MsOf([&] {
+    for (const license::Pool& pool : catalog.pools()) {
+      for (const license::Pool::Line& line : pool.lines) {
+        if (!license::VerifyBytes(line.canonical, line.sign.signature, key)) std::abort();
+      }
+    }
+  });
+}
+
 // A ledger in which one session checks out and in.
 class Seats {
  public:
@@ -164,10 +178,20 @@ bool RunLicenses(const Settings& settings, Report& report) {
   const license::LicenseSources sources = SourcesOf(many);
   std::vector<double> reads;
   size_t pools = 0;
+  // As the daemon reads its files.
+  const license::BuildHelp first{.known = {}, .for_each = server::OnCores};
   for (int i = 0; i < (settings.quick ? 1 : 5); ++i) {
-    reads.push_back(MsOf([&] { pools = license::Catalog::Build(sources).pools().size(); }));
+    reads.push_back(MsOf([&] { pools = license::Catalog::Build(sources, first).pools().size(); }));
   }
   const double read_ms = Median(reads);
+  const double alone_ms = MsOf([&] { license::Catalog::Build(sources); });
+  // The same lines once more, as Apply installs what its node has read, or a reread reads it.
+  const license::Catalog known = license::Catalog::Build(sources);
+  const license::BuildHelp again{.known = {known.verified()}, .for_each = {}};
+  std::vector<double> rereads;
+  for (size_t i = 0; i < reads.size(); ++i) {
+    rereads.push_back(MsOf([&] { license::Catalog::Build(sources, again); }));
+  }
   const double parse_ms =
       MsOf([&] { license::ReadLicenseFile("license.dat", sources.license_files[0].bytes); });
   report.Add(Row()
@@ -175,7 +199,10 @@ bool RunLicenses(const Settings& settings, Report& report) {
                  .Set("features", int64_t{kManyFeatures})
                  .Set("option_lines", int64_t{kManyOptions})
                  .Set("ms", read_ms)
-                 .Set("of_it_reading_ms", parse_ms));
+                 .Set("one_thread_ms", alone_ms)
+                 .Set("of_it_parsing_ms", parse_ms)
+                 .Set("of_it_signatures_ms", SignaturesMs(known))
+                 .Set("again_ms", Median(rereads)));
 
   Seats among_many(many);
   Seats among_few(few);

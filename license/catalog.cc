@@ -34,7 +34,8 @@ std::string Place(const Position& position) {
 // From sources to the lines that may be granted from, in grant order, and all complaints.
 class Selection {
  public:
-  explicit Selection(const LicenseSources& sources) : sources_(sources) {}
+  Selection(const LicenseSources& sources, const BuildHelp& help)
+      : sources_(sources), help_(help) {}
 
   void Run() {
     for (const NamedBytes& source : sources_.license_files) {
@@ -46,7 +47,11 @@ class Selection {
       for (const VendorLine& vendor : files_[i].vendors) vendors_.insert(vendor.vendor);
     }
     for (size_t i = 0; i < files_.size(); ++i) {
-      if (UseServers(i)) Collect(i);
+      if (UseServers(i)) List(i);
+    }
+    CheckSignatures();
+    for (Candidate& candidate : candidates_) {
+      if (MayServe(candidate)) Add(candidate);
     }
     const ComplainOf complain = [this](const GoodLine& line, Severity severity,
                                        std::string message) {
@@ -61,6 +66,7 @@ class Selection {
   const std::vector<Entry>& entries() const { return entries_; }
   const std::vector<ServerLine>& servers() const { return servers_; }
   const std::set<std::string>& vendors() const { return vendors_; }
+  VerifiedLines TakeVerified() { return std::move(verified_); }
 
   // By file, line and column.
   Diagnostics TakeComplaints() {
@@ -107,34 +113,51 @@ class Selection {
     return true;
   }
 
-  void Collect(size_t i) {
+  // A line that is served if its signature is good.
+  struct Candidate {
+    size_t file = 0;
+    FeatureLine* line = nullptr;
+    SignatureCheck checked;
+  };
+
+  void List(size_t i) {
     LicenseFile& file = files_[i];
-    said_no_servers_ = false;
+    bool said = false;
     for (FeatureLine& line : file.features) {
-      if (MayServe(i, line)) Add(i, std::move(line), lines_);
+      if (!line.uncounted && file.servers.empty()) {
+        if (!std::exchange(said, true)) {
+          Complain(i, Severity::kError, line.position,
+                   "counted licenses need SERVER lines, and this file has none: put in those that "
+                   "its vendor sent");
+        }
+        continue;
+      }
+      candidates_.push_back({i, &line, {}});
     }
-    for (FeatureLine& line : file.packages) {
-      if (MayServe(i, line)) Add(i, std::move(line), packages_);
-    }
+    for (FeatureLine& line : file.packages) candidates_.push_back({i, &line, {}});
+  }
+
+  void CheckSignatures() {
+    const auto check = [this](size_t k) {
+      Candidate& candidate = candidates_[k];
+      candidate.checked = CheckSignature(*candidate.line, files_[candidate.file].servers,
+                                         sources_.keys, help_.known);
+    };
+    if (help_.for_each) return help_.for_each(candidates_.size(), check);
+    for (size_t k = 0; k < candidates_.size(); ++k) check(k);
   }
 
   // Whether the line is signed, and may be served by this server; complains if not.
-  bool MayServe(size_t i, const FeatureLine& line) {
-    const bool counted = !line.uncounted && line.kind != FeatureLine::Kind::kPackage;
-    if (counted && files_[i].servers.empty()) {
-      if (!std::exchange(said_no_servers_, true)) {
-        Complain(i, Severity::kError, line.position,
-                 "counted licenses need SERVER lines, and this file has none: put in those that "
-                 "its vendor sent");
-      }
-      return false;
-    }
-    const Verdict verdict = Verify(line, files_[i].servers, sources_.keys);
+  bool MayServe(const Candidate& candidate) {
+    const size_t i = candidate.file;
+    const FeatureLine& line = *candidate.line;
+    const Verdict verdict = candidate.checked.verdict;
     if (verdict != Verdict::kGood) {
       Complain(i, Severity::kError, line.position,
                absl::StrCat(line.feature, ": ", Explain(verdict, line)));
       return false;
     }
+    verified_.insert(candidate.checked.verified);
     if (!line.terms.uncheckable.empty()) {
       Complain(i, Severity::kError, line.position,
                absl::StrCat(line.feature, ": ", line.terms.uncheckable,
@@ -143,6 +166,7 @@ class Selection {
                             line.vendor, " for one without it"));
       return false;
     }
+    const bool counted = !line.uncounted && line.kind != FeatureLine::Kind::kPackage;
     if (counted && !vendors_.contains(line.vendor)) {
       if (vendors_missed_.insert(line.vendor).second) {
         Complain(
@@ -154,13 +178,16 @@ class Selection {
     return true;
   }
 
-  void Add(size_t i, FeatureLine line, std::vector<GoodLine>& to) {
+  void Add(Candidate& candidate) {
+    const size_t i = candidate.file;
+    const bool package = candidate.line->kind == FeatureLine::Kind::kPackage;
+    std::vector<GoodLine>& to = package ? packages_ : lines_;
     GoodLine good;
-    good.canonical = CanonicalForm(line, files_[i].servers);
-    good.sign = *ParseSign(line.sign);
+    good.canonical = std::move(candidate.checked.canonical);
+    good.sign = std::move(candidate.checked.sign);
     good.file = i;
     good.original = to.size();
-    good.line = std::move(line);
+    good.line = std::move(*candidate.line);
     const auto [seen, added] = seen_.emplace(good.canonical, good.line.position);
     if (!added) {
       Complain(i, Severity::kNote, good.line.position,
@@ -205,14 +232,16 @@ class Selection {
   }
 
   const LicenseSources& sources_;
+  const BuildHelp& help_;
   std::vector<LicenseFile> files_;
   std::vector<Diagnostics> complaints_;  // by file
   std::vector<ServerLine> servers_;
   std::set<std::string> vendors_;
   std::set<std::string> vendors_missed_;
   std::map<std::string, Position> seen_;  // canonical form -> its first place
-  bool said_no_servers_ = false;          // of the file being collected
-  std::vector<GoodLine> lines_;           // FEATURE, INCREMENT, UPGRADE
+  std::vector<Candidate> candidates_;     // in order of files; they point into files_
+  VerifiedLines verified_;
+  std::vector<GoodLine> lines_;  // FEATURE, INCREMENT, UPGRADE
   std::vector<GoodLine> packages_;
   std::vector<Entry> entries_;
 };
@@ -258,10 +287,11 @@ std::string Pool::ExpiryText() const {
                                                : FormatDay(*latest->expiry);
 }
 
-Catalog Catalog::Build(const LicenseSources& sources) {
-  Selection selection(sources);
+Catalog Catalog::Build(const LicenseSources& sources, const BuildHelp& help) {
+  Selection selection(sources, help);
   selection.Run();
   Catalog out;
+  out.verified_ = std::make_shared<const VerifiedLines>(selection.TakeVerified());
   out.diagnostics_ = selection.TakeComplaints();
   out.servers_ = selection.servers();
   if (!out.servers_.empty()) out.server_set_ = Sha256Hex(ServerHostIds(out.servers_));

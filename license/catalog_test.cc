@@ -526,5 +526,68 @@ TEST(Catalog, APoolHasTheTypedPoolingComponents) {
   EXPECT_EQ(catalog.pools()[2].dup_group, std::nullopt);
 }
 
+// --- What makes it cheaper changes nothing ---
+
+LicenseSources SourcesOfAcme(std::string text) {
+  LicenseSources sources;
+  sources.license_files.push_back({"a.dat", std::move(text)});
+  sources.keys = testing::KeysOf({testing::FixedKey("acme")});
+  return sources;
+}
+
+TEST(Catalog, WhatAnotherCatalogHasVerifiedIsTakenForNothingElse) {
+  const std::string text = testing::SignedByAcme(
+      "SERVER lic1 ANY 27000\nVENDOR acme\nINCREMENT f acme 1 permanent 5\n"
+      "PACKAGE p acme COMPONENTS=a\nINCREMENT p acme 1 permanent 3\n");
+  const Catalog known = Catalog::Build(SourcesOfAcme(text));
+  ASSERT_EQ(known.pools().size(), 2u);
+  ASSERT_EQ(known.verified()->size(), 3u);
+  const auto again = [&](const std::string& bytes) {
+    const LicenseSources changed = SourcesOfAcme(bytes);
+    const Catalog with =
+        Catalog::Build(changed, {.known = {nullptr, known.verified()}, .for_each = {}});
+    const Catalog without = Catalog::Build(changed);
+    EXPECT_EQ(with.license_hash(), without.license_hash()) << bytes;
+    EXPECT_EQ(testing::Texts(with.diagnostics()), testing::Texts(without.diagnostics()));
+    EXPECT_EQ(*with.verified(), *without.verified());
+    return with.pools().size();
+  };
+  EXPECT_EQ(again(text), 2u);
+  EXPECT_EQ(again(absl::StrReplaceAll(text, {{"permanent 5", "permanent 6"}})), 1u);
+  EXPECT_EQ(again(absl::StrReplaceAll(text, {{"lic1 ANY", "lic1 ID=7"}})), 0u);
+  std::string other = text;
+  const size_t digit = text.find("T1") + 40;  // of the first line's signature
+  ASSERT_LT(digit, text.size());
+  other[digit] = other[digit] == '0' ? '1' : '0';
+  EXPECT_EQ(again(other), 1u) << "the line is known, its signature is another";
+  LicenseSources no_key = SourcesOfAcme(text);
+  no_key.keys.clear();
+  EXPECT_TRUE(
+      Catalog::Build(no_key, {.known = {known.verified()}, .for_each = {}}).pools().empty());
+  no_key.keys = testing::KeysOf({testing::FixedKey("acme", '7')});
+  EXPECT_TRUE(
+      Catalog::Build(no_key, {.known = {known.verified()}, .for_each = {}}).pools().empty());
+}
+
+TEST(Catalog, SignaturesMayBeCheckedInAnyOrder) {
+  const std::string text = testing::SignedByAcme(
+      "SERVER lic1 ANY 27000\nVENDOR acme\nINCREMENT f acme 1 permanent 5\n"
+      "INCREMENT g acme 1 permanent 3\nINCREMENT h acme 1 permanent 1\n");
+  const LicenseSources sources =
+      SourcesOfAcme(absl::StrReplaceAll(text, {{"permanent 3", "permanent 4"}}));
+  BuildHelp backwards;
+  size_t asked = 0;
+  backwards.for_each = [&asked](size_t count, const std::function<void(size_t)>& work) {
+    asked = count;
+    for (size_t i = count; i > 0; --i) work(i - 1);
+  };
+  const Catalog with = Catalog::Build(sources, backwards);
+  const Catalog without = Catalog::Build(sources);
+  EXPECT_EQ(asked, 3u);
+  EXPECT_EQ(with.pools().size(), 2u);
+  EXPECT_EQ(with.license_hash(), without.license_hash());
+  EXPECT_EQ(testing::Texts(with.diagnostics()), testing::Texts(without.diagnostics()));
+}
+
 }  // namespace
 }  // namespace triad::license

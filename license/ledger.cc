@@ -122,6 +122,7 @@ std::vector<uint64_t> Ledger::HandlesOf(uint64_t pool) const {
 
 absl::Status Ledger::Restore(LedgerStore& store) {
   LedgerState state;
+  state.SetKnown(state_.known());
   absl::Status status = store.Load([&state](absl::string_view key, absl::string_view value) {
     return state.LoadRow(key, value);
   });

@@ -17,8 +17,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -122,12 +124,19 @@ class Ledger {
   struct Limits {
     size_t sessions_max = kSessionsMax;  // small in the simulator
     size_t checkouts_max = kCheckoutsMax;
+    // Signatures that this program has verified already; see Know.
+    std::shared_ptr<const VerifiedLines> known = nullptr;
   };
   using Session = license::Session;
   using Checkout = license::Checkout;
 
   Ledger() : Ledger(Limits()) {}
-  explicit Ledger(Limits limits) : limits_(limits) {}
+  explicit Ledger(Limits limits) : limits_(std::move(limits)) { Know(limits_.known); }
+
+  // Signatures that were verified elsewhere, of the files that are likely to be installed: Apply
+  // is not held up by verifying them again. Changes no answer.
+  void Know(std::shared_ptr<const VerifiedLines> lines) { state_.SetKnown(std::move(lines)); }
+  const std::shared_ptr<const VerifiedLines>& known() const { return state_.known(); }
 
   // Applies the entry at `position`; positions come in order without gaps. `record` is null for an
   // entry without a command (a no-op). Never fails: what is wrong with a command is its outcome.

@@ -4,9 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_replace.h"
+#include "license/digest.h"
 #include "license/ledger.h"
 #include "license/ledger_testing.h"
 
@@ -440,6 +443,44 @@ TEST_F(LedgerChangeTest, BorrowingIsDeniedWithItsReason) {
   Apply(bob);
   EXPECT_EQ(Borrow("bob", 1, 1, kHourMs).denied().code(), -38);
   EXPECT_TRUE(Borrow("one", 7, 1, -1).has_refused());
+}
+
+// --- What need not be verified again
+
+TEST_F(LedgerChangeTest, WhatItWasToldOfIsNotVerifiedAgainAndNothingElseIsTaken) {
+  v1::InstallLicenses set = testing::SetOf("INCREMENT f acme 1.0 permanent 5\n", 0);
+  std::string& text = *set.mutable_license_files(0)->mutable_content();
+  absl::StrReplaceAll({{"permanent 5", "permanent 6"}}, &text);
+  const LicenseFile file = ReadLicenseFile("license.dat", text);
+  const PublicKey& key = testing::AcmeKey().keys.public_key;
+  // As if the forged line had been found good: so that it shows whether it is verified.
+  std::string forged(key.begin(), key.end());
+  AppendField(forged, CanonicalForm(file.features[0], file.servers));
+  forged += ParseSign(file.features[0].sign)->signature;
+  const auto known = std::make_shared<const VerifiedLines>(VerifiedLines{Sha256(forged)});
+  v1::Command command;
+  *command.mutable_install() = set;
+  Ledger told(Ledger::Limits{.known = known});
+  v1::LogRecord record;
+  *record.mutable_command() = command;
+  told.Apply({1, 1}, &record, nullptr);
+  EXPECT_EQ(told.catalog().pools().size(), 1u);
+  Apply(command);
+  EXPECT_TRUE(ledger_.catalog().pools().empty());
+  // A set that replaces one: what both have is known from the first.
+  record.mutable_command()->mutable_install()->set_replaces(1);
+  told.Know(nullptr);
+  told.Apply({2, 1}, &record, nullptr);
+  EXPECT_EQ(told.catalog().pools().size(), 1u);
+  // From rows: only what it was told before.
+  testing::MemoryStore store;
+  ASSERT_TRUE(store.Write(told.TakeChanges(), told.applied()).ok());
+  Ledger fresh;
+  ASSERT_TRUE(fresh.Restore(store).ok());
+  EXPECT_TRUE(fresh.catalog().pools().empty());
+  Ledger again(Ledger::Limits{.known = known});
+  ASSERT_TRUE(again.Restore(store).ok());
+  EXPECT_EQ(again.catalog().pools().size(), 1u);
 }
 
 // --- What administrators do

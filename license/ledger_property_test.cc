@@ -502,7 +502,7 @@ class History {
 
   void Restore() {
     Save();
-    Ledger fresh(kLimits);
+    Ledger fresh(limits_);
     ASSERT_TRUE(fresh.Restore(store_).ok());
     ASSERT_TRUE(fresh.CheckInvariants().ok());
     restored_ = std::move(fresh);
@@ -510,11 +510,11 @@ class History {
 
   void CompareDigests() { ASSERT_EQ(restored_.Digest(), steady_.Digest()); }
 
-  static constexpr Ledger::Limits kLimits{.sessions_max = kSessionsMaxHere,
-                                          .checkouts_max = kCheckoutsMaxHere};
+  const Ledger::Limits limits_{.sessions_max = kSessionsMaxHere,
+                               .checkouts_max = kCheckoutsMaxHere};
   std::mt19937_64 random_;
-  Ledger restored_{kLimits};
-  Ledger steady_{kLimits};
+  Ledger restored_{limits_};
+  Ledger steady_{limits_};
   MemoryStore store_;
   Model model_;
   uint64_t applied_ = 0;

@@ -31,7 +31,8 @@ bool IsNamed(absl::string_view type, absl::string_view name, const Who& who) {
 
 }  // namespace
 
-Catalog BuildCatalog(const v1::InstallLicenses& set) {
+Catalog BuildCatalog(const v1::InstallLicenses& set,
+                     std::vector<std::shared_ptr<const VerifiedLines>> known) {
   LicenseSources sources;
   for (const auto& file : set.license_files()) {
     sources.license_files.push_back({file.name(), file.content()});
@@ -45,7 +46,7 @@ Catalog BuildCatalog(const v1::InstallLicenses& set) {
     std::copy_n(bytes.begin(), std::min(bytes.size(), key.size()), key.begin());
     sources.keys.emplace(vendor_key.vendor(), key);
   }
-  return Catalog::Build(sources);
+  return Catalog::Build(sources, {.known = std::move(known), .for_each = {}});
 }
 
 LedgerState::LedgerState() {
@@ -121,7 +122,7 @@ void LedgerState::Install(const v1::InstallLicenses& set) {
   const RowKey row{Kind::kLicenseSet};
   installed_ ? changed_.Edited(row) : changed_.Added(row);
   installed_ = set;
-  catalog_ = BuildCatalog(set);
+  catalog_ = BuildCatalog(set, {known_, catalog_.verified()});
   head_.set_license_set_number(head_.license_set_number() + 1);
   RecountLimits();
   RebuildReservations(std::nullopt);

@@ -43,8 +43,9 @@ struct NewCheckout {
   uint64_t suite_of = 0;
 };
 
-// The catalog of a license set. A pure function.
-Catalog BuildCatalog(const v1::InstallLicenses& set);
+// The catalog of a license set. A pure function; `known` as BuildHelp has it.
+Catalog BuildCatalog(const v1::InstallLicenses& set,
+                     std::vector<std::shared_ptr<const VerifiedLines>> known = {});
 
 class LedgerState {
  public:
@@ -61,6 +62,9 @@ class LedgerState {
   Day today() const { return DayAt(head_.wall_ms(), head_.utc_offset_s()); }
 
   const Catalog& catalog() const { return catalog_; }
+  // Signatures that need not be verified again when a set is installed or read.
+  void SetKnown(std::shared_ptr<const VerifiedLines> known) { known_ = std::move(known); }
+  const std::shared_ptr<const VerifiedLines>& known() const { return known_; }
   const v1::InstallLicenses* installed() const { return installed_ ? &*installed_ : nullptr; }
   const v1::Members& members() const { return members_; }
   const Sessions& sessions() const { return sessions_; }
@@ -203,6 +207,7 @@ class LedgerState {
   std::optional<v1::InstallLicenses> installed_;
   v1::Members members_;  // empty: no row
   Catalog catalog_;
+  std::shared_ptr<const VerifiedLines> known_;  // no part of the state: it changes no answer
   Sessions sessions_;
   std::vector<std::unique_ptr<Session>> removed_;  // by the present entry
   std::vector<std::unique_ptr<v1::Identity>> removed_owners_;

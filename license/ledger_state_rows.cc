@@ -237,7 +237,7 @@ absl::Status LedgerState::LoadHead(absl::string_view value) {
 absl::Status LedgerState::LoadLicenseSet(absl::string_view value) {
   v1::InstallLicenses set;
   if (!Parse(value, set)) return Bad("unreadable");
-  catalog_ = BuildCatalog(set);
+  catalog_ = BuildCatalog(set, {known_});
   installed_ = std::move(set);
   return absl::OkStatus();
 }

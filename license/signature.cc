@@ -318,25 +318,45 @@ absl::StatusOr<ParsedSign> ParseSign(absl::string_view sign) {
                     absl::HexStringToBytes(rest.substr(kKeyIdDigits))};
 }
 
-Verdict Verify(const FeatureLine& line, const std::vector<ServerLine>& servers,
-               const VendorKeys& keys) {
+SignatureCheck CheckSignature(const FeatureLine& line, const std::vector<ServerLine>& servers,
+                              const VendorKeys& keys,
+                              const std::vector<std::shared_ptr<const VerifiedLines>>& known) {
+  SignatureCheck out;
   const std::string sign = Squeezed(line.sign);
   absl::StatusOr<ParsedSign> parsed = ParseSign(sign);
   if (!parsed.ok()) {
-    if (line.foreign_key) return Verdict::kForeign;
-    if (sign.empty() || sign == "0") return Verdict::kUnsigned;
-    return IsHex(sign) ? Verdict::kForeign : Verdict::kMalformed;
+    out.verdict = line.foreign_key              ? Verdict::kForeign
+                  : sign.empty() || sign == "0" ? Verdict::kUnsigned
+                  : IsHex(sign)                 ? Verdict::kForeign
+                                                : Verdict::kMalformed;
+    return out;
   }
   const auto [first, last] = keys.equal_range(line.vendor);
-  if (first == last) return Verdict::kUnknownVendor;
-  Verdict verdict = Verdict::kUnknownKey;
-  const std::string canonical = CanonicalForm(line, servers);
+  out.verdict = first == last ? Verdict::kUnknownVendor : Verdict::kUnknownKey;
+  if (first == last) return out;
+  out.canonical = CanonicalForm(line, servers);
   for (auto it = first; it != last; ++it) {
     if (KeyId(it->second) != parsed->key_id) continue;
-    if (VerifyBytes(canonical, parsed->signature, it->second)) return Verdict::kGood;
-    verdict = Verdict::kWrong;
+    std::string all(View(it->second));
+    AppendField(all, out.canonical);
+    std::string hash = Sha256(absl::StrCat(all, parsed->signature));
+    const bool is_known = std::any_of(known.begin(), known.end(), [&hash](const auto& lines) {
+      return lines != nullptr && lines->contains(hash);
+    });
+    if (is_known || VerifyBytes(out.canonical, parsed->signature, it->second)) {
+      out.verdict = Verdict::kGood;
+      out.sign = *std::move(parsed);
+      out.verified = std::move(hash);
+      return out;
+    }
+    out.verdict = Verdict::kWrong;
   }
-  return verdict;
+  return out;
+}
+
+Verdict Verify(const FeatureLine& line, const std::vector<ServerLine>& servers,
+               const VendorKeys& keys) {
+  return CheckSignature(line, servers, keys, {}).verdict;
 }
 
 std::string Explain(Verdict verdict, const FeatureLine& line) {

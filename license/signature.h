@@ -9,6 +9,8 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -72,6 +74,20 @@ struct ParsedSign {
   std::string signature;
 };
 absl::StatusOr<ParsedSign> ParseSign(absl::string_view sign);
+
+// Signatures that were found good, each as a hash of key, canonical form and signature: to verify
+// one again would cost 0.1 ms, and says the same.
+using VerifiedLines = std::set<std::string>;
+struct SignatureCheck {
+  Verdict verdict = Verdict::kWrong;
+  std::string canonical;
+  ParsedSign sign;       // if it is good
+  std::string verified;  // if it is good: as VerifiedLines have it
+};
+// As Verify, with all that it finds. `known` are not verified again; any of them may be null.
+SignatureCheck CheckSignature(const FeatureLine& line, const std::vector<ServerLine>& servers,
+                              const VendorKeys& keys,
+                              const std::vector<std::shared_ptr<const VerifiedLines>>& known);
 
 // Signs every FEATURE, INCREMENT, UPGRADE and PACKAGE line of the key's vendor: foreign signatures
 // and keys (positional key, SIGN, SIGN2, AUTH) and an old SIGN= are removed, ours is added, and no

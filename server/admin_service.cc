@@ -11,6 +11,7 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "server/limits.h"
+#include "server/on_cores.h"
 #include "server/tls.h"
 #include "server/usage.h"
 
@@ -305,7 +306,8 @@ absl::StatusOr<std::shared_ptr<const Node::ReadFiles>> AdminCalls::FilesOf(uint3
   auto files = std::make_shared<Node::ReadFiles>();
   files->files = std::move(*answer->mutable_files());
   files->problems.assign(answer->problems().begin(), answer->problems().end());
-  files->catalog = license::Catalog::Build(SourcesOf(files->files));
+  files->catalog =
+      license::Catalog::Build(SourcesOf(files->files), {.known = {}, .for_each = OnCores});
   files->from = from;
   return files;
 }

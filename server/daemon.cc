@@ -184,14 +184,15 @@ bool HasComeBack(const storage::Identity& identity) {
 // The license set that a node knows of: the installed one, or the newest that stands in its log and
 // is not applied yet.
 license::Catalog KnownSet(const OpenedData& opened) {
+  const license::BuildHelp help = HelpOf(*opened.ledger);
   if (const auto* installed = opened.ledger->installed()) {
-    return license::Catalog::Build(SourcesOf(*installed));
+    return license::Catalog::Build(SourcesOf(*installed), help);
   }
   for (auto entry = opened.recovered.entries.rbegin(); entry != opened.recovered.entries.rend();
        ++entry) {
     v1::LogRecord record;
     if (!record.ParseFromString(*entry->payload) || !record.command().has_install()) continue;
-    return license::Catalog::Build(SourcesOf(record.command().install()));
+    return license::Catalog::Build(SourcesOf(record.command().install()), help);
   }
   return {};
 }
@@ -320,6 +321,7 @@ absl::Status Daemon::Open() {
 absl::Status Daemon::Prepare() {
   auto site = ReadSite(flags_);
   if (!site.ok()) return site.status();
+  place_.limits.known = site->catalog.verified();
   absl::Status status = Open();
   if (!status.ok()) return status;
   warnings_ = site->problems;

@@ -13,7 +13,7 @@ using license::RowChange;
 
 LedgerDisk::LedgerDisk(license::LedgerHome* home, std::unique_ptr<license::LedgerStore> store,
                        license::Ledger::Limits limits)
-    : home_(home), limits_(limits), store_(std::move(store)) {
+    : home_(home), limits_(std::move(limits)), store_(std::move(store)) {
 }
 
 LedgerDisk::~LedgerDisk() {

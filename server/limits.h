@@ -184,6 +184,9 @@ inline constexpr size_t kSnapshotViewsMax = 3;
 // Of a single server whose SERVER line names none: the first of those that clients try with @host,
 // and that lmgrd would take (flexnet-facts 1.2).
 inline constexpr int kDefaultPort = 27'000;
+// Threads that verify the lines of license files, and how many lines are worth one: 0.1 ms each.
+inline constexpr size_t kReadersMax = 4;
+inline constexpr size_t kPerReaderMin = 64;
 
 inline constexpr uint32_t kRetryAfterMs = 200;
 inline constexpr uint32_t kPeerProtocol = 1;

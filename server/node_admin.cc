@@ -126,6 +126,7 @@ void Node::Reread(std::shared_ptr<const ReadFiles> files, bool dry_run, const st
       return NoteAct(who, "reread: nothing has changed",
                      [response = std::move(response), done] { done(response); });
     }
+    ledger_->Know(files->catalog.verified());
     v1::InstallLicenses next = files->files;
     // Programs before version 3 know no field for it.
     if (ledger_->cluster_version() >= 3) next.set_who(who);
@@ -141,6 +142,7 @@ void Node::Reread(std::shared_ptr<const ReadFiles> files, bool dry_run, const st
 void Node::SetOwnFiles(const ReadFiles& files) {
   own_files_ = files.files;
   own_license_hash_ = files.catalog.license_hash();
+  ledger_->Know(files.catalog.verified());
   if (ledger_->license_set_number() > 0) WarnAboutOwnFiles();
 }
 

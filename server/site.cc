@@ -16,6 +16,7 @@
 #include "license/limits.h"
 #include "license/signature.h"
 #include "server/limits.h"
+#include "server/on_cores.h"
 #include "server/system.h"
 #include "server/usage.h"
 
@@ -182,7 +183,7 @@ absl::StatusOr<Site> ReadSite(const Flags& flags) {
                      license::kLicenseSetBytesMax, " bytes"));
   }
   ReadKeys(flags.vendor_keys, &site);
-  site.catalog = license::Catalog::Build(SourcesOf(site.files));
+  site.catalog = license::Catalog::Build(SourcesOf(site.files), {.known = {}, .for_each = OnCores});
   return site;
 }
 

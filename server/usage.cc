@@ -251,6 +251,10 @@ std::vector<std::string> ExpiredLines(const license::Ledger& ledger) {
   return expired;
 }
 
+license::BuildHelp HelpOf(const license::Ledger& ledger) {
+  return {.known = {ledger.known(), ledger.catalog().verified()}, .for_each = {}};
+}
+
 license::LicenseSources SourcesOf(const v1::InstallLicenses& set) {
   license::LicenseSources sources;
   for (const auto& file : set.license_files()) {
@@ -290,7 +294,7 @@ std::vector<std::string> OptionDifferences(const v1::InstallLicenses& own,
 
 std::vector<std::string> DifferencesFromInstalled(const v1::InstallLicenses& own,
                                                   const license::Ledger& ledger) {
-  const license::Catalog mine = license::Catalog::Build(SourcesOf(own));
+  const license::Catalog mine = license::Catalog::Build(SourcesOf(own), HelpOf(ledger));
   if (mine.license_hash() == ledger.catalog().license_hash()) {
     return OptionDifferences(own, ledger);
   }

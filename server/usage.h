@@ -30,5 +30,7 @@ std::vector<std::string> ExpiredLines(const license::Ledger& ledger);
 
 // The catalog's sources out of a set as the log carries it.
 license::LicenseSources SourcesOf(const v1::InstallLicenses& set);
+// What the ledger has verified, or was told, need not be verified again.
+license::BuildHelp HelpOf(const license::Ledger& ledger);
 
 }  // namespace triad::server
