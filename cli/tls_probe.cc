@@ -130,7 +130,7 @@ std::string WhatTlsSays(const client::Address& address, const client::Trust& tru
                        : "speaks TLS, and there is no authority's certificate to know it by: put "
                          "its ca.crt into /etc/triad/tls/ or ~/.config/triad/, or give --tls-ca";
     if (said.empty()) said = WhatItSaysOfOurs(ssl.get(), trust);
-  } else if (trust.tls() && ERR_GET_LIB(ERR_peek_last_error()) == ERR_LIB_SSL) {
+  } else if (trust.tls() && ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_WRONG_VERSION_NUMBER) {
     said = "speaks no TLS, and with an authority's certificate nothing is said in plaintext";
   }
   ERR_clear_error();

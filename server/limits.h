@@ -75,6 +75,8 @@ inline constexpr int64_t kReadTimeoutMs = 1'900;
 // Until a connection has to have said what it is: TLS and HTTP/2, over the slowest of networks. The
 // default, 2 min, is for whoever wants to hold descriptors.
 inline constexpr int kHandshakeTimeoutMs = 10'000;
+// A connection without a call: tools come again, libtriad and the nodes always have a stream.
+inline constexpr int kIdleConnectionMs = 300'000;
 // Strangers at the nodes' own service are told of this often; a scanner must not fill the log.
 inline constexpr int64_t kTellStrangersSeconds = 10;
 // Another node's license and options files: read from its disk and sent, 3 MB at most.

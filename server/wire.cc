@@ -17,6 +17,7 @@
 #include "server/admin_socket.h"
 #include "server/grpc_stream.h"
 #include "server/limits.h"
+#include "server/listener.h"
 #include "server/metrics.h"
 #include "server/peer_service.h"
 #include "server/system.h"
@@ -286,6 +287,8 @@ struct Wire::Impl {
   AdminCalls admin;
   std::unique_ptr<grpc::ServerCompletionQueue> queue;
   std::unique_ptr<grpc::Server> server;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
+  Listener listener;
   AdminSocket admin_socket;
   std::thread thread;
   std::atomic<bool> stopping{false};
@@ -339,37 +342,42 @@ absl::Status Wire::Impl::Listen() {
   grpc::ServerBuilder builder;
   const auto own = std::find_if(config.servers.begin(), config.servers.end(),
                                 [this](const auto& server) { return server.slot == config.self; });
-  // A host that is an address is bound as it is; a name binds all addresses.
-  const std::string address =
-      IsAddress(own->host) ? Target(*own) : absl::StrCat("[::]:", own->port);
-  int bound = 0;
-  builder.AddListeningPort(
-      address,
-      config.tls == nullptr ? grpc::InsecureServerCredentials() : config.tls->ForListener(),
-      &bound);
+  const auto credentials =
+      config.tls == nullptr ? grpc::InsecureServerCredentials() : config.tls->ForListener();
+  acceptor = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, credentials);
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kIdleConnectionMs);
   builder.SetMaxReceiveMessageSize(kWireMessageBytesMax);
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 8 << 10);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 500);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
   // Silence never breaks a connection before the time to live is over: a break would start the
-  // short grace. The timeout also becomes the socket's TCP_USER_TIMEOUT.
+  // short grace. The timeout is also the socket's TCP_USER_TIMEOUT.
   const int silence_ms =
       static_cast<int>(std::min<uint32_t>(config.session_ttl_ms, 12u * 3600 * 1000)) * 2;
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, silence_ms);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, silence_ms);
+  Listener::Options listen;
+  // A host that is an address is bound as it is; a name binds all addresses.
+  if (IsAddress(own->host)) listen.host = own->host;
+  listen.port = own->port;
+  listen.silence_ms = silence_ms;
+  listen.descriptors_max = RaiseDescriptorLimit();
+  const absl::Status bound = listener.Listen(listen);
+  if (!bound.ok()) return bound;
   builder.RegisterService(&license);
   builder.RegisterService(&peer);
   builder.RegisterService(&admin);
   queue = builder.AddCompletionQueue();
   server = builder.BuildAndStart();
-  if (server == nullptr) {
-    return absl::UnavailableError(
-        absl::StrCat("cannot listen on ", address,
-                     ": the port is in use or the address is not this machine's; stop the other "
-                     "program or change the SERVER line"));
-  }
+  if (server == nullptr) return absl::UnavailableError("gRPC does not start");
+  listener.Start([this](int from, int connection) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters taken;
+    taken.listener_fd = from;
+    taken.fd = connection;
+    acceptor->HandleNewConnection(&taken);
+  });
   if (config.admin_socket.empty()) return absl::OkStatus();
   const absl::Status listening = admin_socket.Listen(config.admin_socket);
   if (listening.ok()) admin_socket.Start(server.get());
@@ -653,6 +661,7 @@ void Wire::Stop() {
       peer.alarm.Cancel();
     }
   }
+  impl_->listener.Stop();
   impl_->admin_socket.Stop();
   impl_->unary.EndAll();
   impl_->server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(500));
