@@ -182,7 +182,7 @@ def first_install(site: Site, packages: list[Path]) -> Seen:
     begun = time.monotonic()
     for host in site.hosts:
         install(site, host, packages)
-        host.sh(f"runuser -u triad -- triadd init {FLAGS}")
+        host.sh(f"triadd init {FLAGS}")
     waits = [host.begin("systemctl enable --now triadd") for host in site.hosts]
     for wait in waits:
         wait.wait(90)
@@ -592,7 +592,8 @@ def recover(site: Site, packages: list[Path]) -> Seen:
 def backup(site: Site, packages: list[Path]) -> Seen:
     """As docs/operations.md says: a cold copy of a follower, the loss of all three, the copy put back."""
     watch = Watch(site)
-    host = next(h for h in site.hosts if h is not site.lead())
+    # One on its licensed hardware: a restored node has no waiver, and would refuse to start on other.
+    host = next(h for h in site.hosts if h is not site.lead() and h.mac == h.licensed_mac)
     copy = site.work / "backup.tgz"
     host.sh("triad drain && systemctl stop triadd && tar -C /var/lib -czf /root/backup.tgz triad; systemctl start triadd")
     shutil.copy(host.root / "root/backup.tgz", copy)
@@ -680,7 +681,7 @@ def main() -> int:
     failed = False
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        site.build_up()
+        site.build_up(installed)
         print("three hosts are booted", flush=True)
         FLOOR.append(Floor(site.work / "floor"))
         FLOOR[0].start()

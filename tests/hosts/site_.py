@@ -15,8 +15,7 @@ from pathlib import Path
 
 NAMESPACES = ("triad-net", "triad-apps", "triad-lic1", "triad-lic2", "triad-lic3")
 BASE_PACKAGES = ("systemd", "systemd-sysv", "dbus", "iproute2", "nftables", "procps", "iputils-ping", "bash-completion",
-                 "faketime", "libgrpc++1.51", "libprotobuf32", "libabsl20220623", "librocksdb7.8", "libssl3",
-                 "libxxhash0", "libsystemd0")
+                 "faketime")
 MIRROR = "http://deb.debian.org/debian"
 BOOT_S = 90
 DISK = "1200M"  # of a host
@@ -38,6 +37,23 @@ def await_that(what: str, condition, seconds: float = 60) -> float:
             raise RuntimeError(f"not within {seconds:.0f} s: {what}")
         time.sleep(0.1)
     return time.monotonic() - begun
+
+
+def complete(base: Path, packages: list[Path]) -> None:
+    """What our packages depend on, into the base: the hosts reach no mirror."""
+    wanted: list[str] = []
+    for package in packages:
+        depends = run("dpkg-deb", "-f", str(package), "Depends").stdout
+        names = [part.split("|")[0].split("(")[0].strip() for part in depends.split(",")]
+        wanted += [name for name in names if name and not name.startswith(("triad-", "libtriad"))]
+    have = run("dpkg-query", f"--admindir={base}/var/lib/dpkg", "-W", "-f", "${Package} ${db:Status-Status}\n").stdout
+    installed = {line.split()[0] for line in have.splitlines() if line.endswith(" installed")}
+    if missing := sorted(set(wanted) - installed):
+        print(f"adding to the base system: {' '.join(missing)}")
+        run("cp", "/etc/resolv.conf", str(base / "etc/resolv.conf"), check=False)
+        run("chroot", str(base), "apt-get", "update", check=False)
+        run("chroot", str(base), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y",
+            "--no-install-recommends", *missing, timeout=900)
 
 
 def make_base(base: Path) -> None:
@@ -91,7 +107,8 @@ class Host:
         self.dir = work / self.name
         self.disk = self.dir / "disk"
         self.root = self.dir / "root"
-        self.mac = f"02:fc:00:00:00:0{number}"
+        self.licensed_mac = f"02:fc:00:00:00:0{number}"
+        self.mac = self.licensed_mac
         self.process: subprocess.Popen[bytes] | None = None
         self.make()
 
@@ -210,8 +227,9 @@ class Site:
         self.addresses = ",".join(f"27000@10.77.0.{k}" for k in (1, 2, 3))
         self.env = {**os.environ, "TRIAD_INSECURE": "1", "HOME": str(work)}
 
-    def build_up(self) -> None:
+    def build_up(self, packages: list[Path]) -> None:
         make_base(self.build / "hosts" / "base")
+        complete(self.build / "hosts" / "base", packages)
         for number in (1, 2, 3):  # a run that was killed has left them
             for part in ("root", "disk"):
                 run("umount", "-l", str(self.work / f"lic{number}" / part), check=False)
