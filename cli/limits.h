@@ -8,6 +8,8 @@ namespace triad::cli {
 
 // A node that runs answers in a millisecond; one that hangs must not make `triad status` hang.
 inline constexpr int64_t kStatusTimeoutMs = 1'000;
+// Nobody waits longer for a monitor's line, whatever FLEXLM_TIMEOUT says.
+inline constexpr int64_t kStatusTimeoutMsMax = 60'000;
 // The same for tools that are to change something: to give up on a machine that is only busy would
 // be worse than to wait.
 inline constexpr int64_t kActAskMs = 3'000;

@@ -1,6 +1,9 @@
 #include "cli/lm_acts.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdio>
 
 #include <set>
 
@@ -93,6 +96,19 @@ TEST_F(LmActs, WhoeverMayNotIsTold63) {
 }
 
 TEST_F(LmActs, RereadSaysThatItWasSuccessful) {
+  auto* change = node_.reread_response.add_changes();
+  change->set_feature("f1");
+  change->set_version("8.0");
+  change->set_licenses_before(5);
+  change->set_licenses_after(7);
+  node_.reread_response.add_diagnostics("license.dat:4:1: f2 has expired");
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(LmrereadVerb(With({"-verbose"})), 0);
+  EXPECT_EQ(::testing::internal::GetCapturedStdout(),
+            "lmutil - Copyright (c) 2026 the Triad authors. All Rights Reserved.\n"
+            "f1 v8.0: 5 -> 7 licenses\n"
+            "license.dat:4:1: f2 has expired\n"
+            "lmreread successful\n");
   node_.reread_response.set_unchanged(true);
   EXPECT_EQ(LmrereadVerb(With({"-vendor", "genesys.d"})), 0);
   EXPECT_EQ(node_.reread_request.vendor(), "genesys.d");
@@ -110,6 +126,40 @@ TEST_F(LmActs, ARefusedStopHasFlexNetsNumber) {
   EXPECT_EQ(node_.stop_request.id().size(), 16u);
 }
 
+// What lmdown prints when this is typed.
+std::string Typed(const std::string& typed, const std::vector<std::string>& arguments,
+                  int exit_status) {
+  int pipe_ends[2];
+  EXPECT_EQ(pipe(pipe_ends), 0);
+  EXPECT_EQ(write(pipe_ends[1], typed.data(), typed.size()), static_cast<ssize_t>(typed.size()));
+  close(pipe_ends[1]);
+  const int kept = dup(STDIN_FILENO);
+  dup2(pipe_ends[0], STDIN_FILENO);
+  clearerr(stdin);
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(LmdownVerb(arguments), exit_status);
+  const std::string out = ::testing::internal::GetCapturedStdout();
+  dup2(kept, STDIN_FILENO);
+  close(kept);
+  close(pipe_ends[0]);
+  return out;
+}
+
+TEST_F(LmActs, LmdownAsksBeforeItStopsAServer) {
+  const std::string prompt = absl::StrCat(
+      "lmutil - Copyright (c) 2026 the Triad authors. All Rights Reserved.\n", "Shutting down ",
+      client::FormatAddress(node_.address()), "\n", "Are you sure (y/n)? ");
+  for (const char* no : {"n\n", "", "\n"}) {
+    EXPECT_EQ(Typed(no, With({}), 0), prompt + "nothing was shut down\n");
+    EXPECT_EQ(node_.stop_calls, 0);
+  }
+  node_.stop_response.set_code(-120);
+  node_.stop_response.set_refusal("licenses are borrowed");
+  EXPECT_EQ(Typed("y\n", With({}), LmExit(-120)),
+            prompt + "lmdown: licenses are borrowed (-120)\n");
+  EXPECT_EQ(node_.stop_calls, 1);
+}
+
 TEST_F(LmActs, NobodyThereIsMinusFifteen) {
   const std::string nobody = client::FormatAddress(Nobody());
   EXPECT_EQ(LmremoveVerb({"f", "u", "h", "d", "-c", nobody}), LmExit(-15));
@@ -119,7 +169,11 @@ TEST_F(LmActs, NobodyThereIsMinusFifteen) {
 }
 
 TEST_F(LmActs, LogsAreSwitchedAsTheirToolsSay) {
+  ::testing::internal::CaptureStdout();
   EXPECT_EQ(LmswitchVerb(With({"genesys.d", "/new"})), 0);
+  EXPECT_EQ(::testing::internal::GetCapturedStdout(),
+            "lmutil - Copyright (c) 2026 the Triad authors. All Rights Reserved.\n"
+            "what was written until now is in /old\n");
   EXPECT_EQ(node_.rotate_request.which(), v1::RotateLogsRequest::DEBUG_LOG);
   EXPECT_EQ(node_.rotate_request.new_path(), "/new");
   EXPECT_EQ(LmswitchrVerb(With({"f1", "/new"})), 0);

@@ -291,6 +291,9 @@ void Printer::PrintUse(const v1::Usage& usage, const v1::Pool& pool, const v1::U
                   absl::StrFormat(" %d:%02d", start.hour(), start.minute()));
   if (choice_.seconds) absl::StrAppend(out, absl::StrFormat(":%02d", start.second()));
   if (holding.count() > 1) absl::StrAppend(out, ", ", Licenses(holding.count()));
+  if (choice_.processes && use.process_id() != 0) {
+    absl::StrAppend(out, ", PID: ", use.process_id());
+  }
   constexpr uint64_t kSecond = 1'000;
   if (use.linger_ms() > 0) {
     absl::StrAppend(out, " (linger: ", use.lingered_ms() / kSecond, " / ",
@@ -342,8 +345,9 @@ LmstatChoice ChoiceOf(const Args& args) {
   choice.in_use_only = args.Has("A");
   choice.seconds = args.Has("asec");
   choice.projects = args.Has("proj");
+  choice.processes = args.Has("pid");
   choice.features = args.Has("a") || args.Has("asec") || args.Has("A") || args.Has("f") ||
-                    args.Has("S") || args.Has("proj");
+                    args.Has("S") || args.Has("proj") || args.Has("pid");
   if (!args.Value("s").empty()) choice.server = args.Value("s");
   if (!args.Value("f").empty()) choice.feature = args.Value("f");
   if (!args.Value("S").empty()) choice.vendor = args.Value("S");
@@ -383,7 +387,7 @@ int PrintClusters(const Args& args, const std::vector<client::Cluster>& clusters
                   int64_t timeout_ms) {
   const LmstatChoice choice = ChoiceOf(args);
   v1::GetUsageRequest request;
-  request.set_no_checkouts(!choice.users);
+  request.set_no_checkouts(!choice.users || !choice.features);
   if (choice.feature) request.set_feature(*choice.feature);
   int first_error = 0;
   bool any_good = false;
@@ -465,6 +469,7 @@ std::string LmstatHelp() {
          "    -s [HOST]       only the servers, or one of them\n"
          "    -asec           as -a, times with seconds\n"
          "    -proj           as -a, with each user's LM_PROJECT\n"
+         "    -pid            as -a, with each user's process, as FlexNet has it from 11.19 on\n"
          "    -lm, -vd        only the servers; only the vendors\n"
          "    -i [FEATURE]    what the license file says, without asking a server\n"
          "    --no-user-info  with -a, -A, -f, -S: counts only\n"
@@ -486,13 +491,14 @@ int LmstatVerb(const std::vector<std::string>& arguments) {
                                        {"i", Takes::kOptionalValue},
                                        {"t", Takes::kValue},
                                        {"proj"},
+                                       {"pid"},
                                        {"lm"},
                                        {"vd"},
                                        {"no-user-info"}});
   const auto args = ParseArgs(table, Words::kNone, arguments);
   if (!args.ok()) return LmRefuseUsage("lmstat", args.status());
   if (LmHelpOrVersion(*args, "lmstat", LmstatHelp())) return 0;
-  int64_t timeout_ms = kStatusTimeoutMs;
+  int64_t timeout_ms = StatusTimeoutMs();
   if (args->Has("t")) {
     const auto given = ParseSeconds(args->Value("t"));
     if (!given.ok() || *given == 0) {

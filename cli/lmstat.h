@@ -30,6 +30,7 @@ struct LmstatChoice {
   std::optional<std::string> server;   // -s HOST
   bool seconds = false;                // -asec: times with seconds
   bool projects = false;               // -proj: LM_PROJECT behind each use
+  bool processes = false;              // -pid: the process behind each use
 };
 
 // "Flexible License Manager status on Fri 10/20/2017 17:02", after our own first line.

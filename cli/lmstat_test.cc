@@ -533,6 +533,20 @@ TEST(Lmstat, OneServerSecondsAndProjectsCanBeChosen) {
   EXPECT_THAT(out, HasSubstr(", start Fri 11/20 17:02:03, project: moon\n"));
 }
 
+TEST(Lmstat, ProcessesStandBehindTheCountWhereTheyAreAskedFor) {
+  v1::Usage usage;
+  Hold(Add(&usage, "f", 9, 5)->mutable_pools(0), 1, 9, 3);
+  v1::Use* lingers = Hold(usage.mutable_features(0)->mutable_pools(0), 1, 10, 2);
+  lingers->set_lingered_ms(61'500);
+  lingers->set_linger_ms(300'000);
+  LmstatChoice choice = All();
+  EXPECT_THAT(Render(Three(), usage, choice), Not(HasSubstr("PID")));
+  choice.processes = true;
+  const std::string out = Render(Three(), usage, choice);
+  EXPECT_THAT(out, HasSubstr(" 9), start Fri 11/20 17:02, 3 licenses, PID: 4711\n"));
+  EXPECT_THAT(out, HasSubstr(", 2 licenses, PID: 4711 (linger: 61 / 300)\n"));
+}
+
 TEST(Lmstat, WhatIsNoServerOfOursIsNamed) {
   EXPECT_EQ(Render({Down(1, "27000@host1 is not a Triad license server: ... (-12)")},
                    absl::UnavailableError(""), All(), -12),

@@ -76,8 +76,8 @@ constexpr Verb kVerbs[] = {
      "ca | node K [--host=NAME]... | admin NAME | client NAME | client-bundle\n"
      "        [--dir=DIR] [--out=DIR] [--days=N]",
      "makes an authority and the certificates by which programs know each other", CertsVerb},
-    {"transfer-lead", "[--to=NODE] [--admin-socket=PATH]", "hands the lead to another node",
-     TransferLeadVerb},
+    {"transfer-lead", "[--to=NODE] [--json] [--admin-socket=PATH]",
+     "hands the lead to another node", TransferLeadVerb},
     {"drain", "[--node=NODE] [--undo] [--json] [--admin-socket=PATH]",
      "before maintenance: a node leads no more and sends its clients to others", DrainVerb},
     {"reread", "[--dry-run] [--from=NODE] [--json] [--admin-socket=PATH]",

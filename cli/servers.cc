@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -243,8 +244,16 @@ std::string AsSearchPath(const std::vector<client::Cluster>& clusters) {
   });
 }
 
+int64_t StatusTimeoutMs() {
+  constexpr int64_t kMicrosecondsPerMs = 1'000;
+  int64_t given_us = 0;
+  const auto given = client::RealMachine().environment("FLEXLM_TIMEOUT");
+  if (!given || !absl::SimpleAtoi(*given, &given_us)) return kStatusTimeoutMs;
+  return std::clamp(given_us / kMicrosecondsPerMs, kStatusTimeoutMs, kStatusTimeoutMsMax);
+}
+
 std::vector<NodeAnswer> AskStatus(const std::vector<client::Address>& addresses) {
-  return AskStatus(addresses, kStatusTimeoutMs);
+  return AskStatus(addresses, StatusTimeoutMs());
 }
 
 std::vector<NodeAnswer> AskStatus(const std::vector<client::Address>& addresses,
@@ -288,7 +297,7 @@ std::vector<NodeAnswer> AskStatus(const std::vector<client::Address>& addresses,
 }
 
 std::vector<NodeAnswer> AskCluster(const client::Cluster& cluster) {
-  return AskCluster(cluster, kStatusTimeoutMs);
+  return AskCluster(cluster, StatusTimeoutMs());
 }
 
 std::vector<NodeAnswer> AskCluster(const client::Cluster& cluster, int64_t timeout_ms) {
@@ -299,7 +308,7 @@ std::vector<NodeAnswer> AskCluster(const client::Cluster& cluster, int64_t timeo
 }
 
 std::vector<NodeAnswer> AskFirstThatAnswers(const std::vector<client::Cluster>& clusters) {
-  return AskFirstThatAnswers(clusters, kStatusTimeoutMs);
+  return AskFirstThatAnswers(clusters, StatusTimeoutMs());
 }
 
 std::vector<NodeAnswer> AskFirstThatAnswers(const std::vector<client::Cluster>& clusters,
@@ -341,9 +350,15 @@ absl::StatusOr<v1::Usage> AskUsage(const std::vector<NodeAnswer>& nodes,
   for (const NodeAnswer& node : nodes) {
     if (node.status) order.push_back(&node);
   }
-  std::stable_sort(order.begin(), order.end(), [](const NodeAnswer* a, const NodeAnswer* b) {
-    auto rank = [](const NodeAnswer* node) {
-      return node->status->role() == "leader" ? 0 : node->status->quorum() ? 1 : 2;
+  // To tell who holds what of everything is work, which the leader need not do beside its own: a
+  // follower makes sure that it knows as much, and tells.
+  const bool whole = !request.no_checkouts() && request.feature().empty();
+  std::stable_sort(order.begin(), order.end(), [whole](const NodeAnswer* a, const NodeAnswer* b) {
+    auto rank = [whole](const NodeAnswer* node) {
+      const v1::NodeStatus& status = *node->status;
+      if (status.role() == "leader") return 1;
+      if (!status.quorum()) return 3;
+      return whole && status.role() == "follower" ? 0 : 2;
     };
     return rank(a) < rank(b);
   });

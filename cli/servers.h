@@ -48,6 +48,9 @@ struct NodeAnswer {
   std::optional<v1::NodeStatus> status;
   absl::Status error;  // if there is none
 };
+// How long a node may take to say what it is: kStatusTimeoutMs, or FLEXLM_TIMEOUT (microseconds) if
+// that is more, as sites with slow links set it.
+int64_t StatusTimeoutMs();
 // Asks all at once. In the order of `addresses`.
 std::vector<NodeAnswer> AskStatus(const std::vector<client::Address>& addresses,
                                   int64_t timeout_ms);
@@ -64,7 +67,8 @@ std::vector<NodeAnswer> AskFirstThatAnswers(const std::vector<client::Cluster>& 
 // The error of a node says that something else listens there: FlexNet's lmgrd, or another program.
 bool IsForeign(const absl::Status& error);
 
-// What the cluster of these nodes has in use, from the first node that can say: the leader first.
+// What the cluster of these nodes has in use, from the first node that can say: the leader first,
+// but for everything of all features a follower, which asks the leader only how far the log is.
 // UNAVAILABLE: none can; one line that says what is missing. PERMISSION_DENIED: only administrators
 // are told (-63).
 absl::StatusOr<v1::Usage> AskUsage(const std::vector<NodeAnswer>& nodes,

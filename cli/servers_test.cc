@@ -57,12 +57,31 @@ TEST(Servers, UsageIsAskedOfTheLeaderFirstAndOfOthersIfItFails) {
   FakeNode two(2);
   two.status.set_role("leader");
   const auto nodes = AskStatus({one.address(), two.address()});
-  EXPECT_EQ(AskUsage(nodes, {})->index(), 2u);
+  v1::GetUsageRequest request;
+  request.set_feature("f");
+  EXPECT_EQ(AskUsage(nodes, request)->index(), 2u);
   EXPECT_EQ(one.usage_calls, 0);
   two.usage_result = grpc::Status(grpc::StatusCode::UNAVAILABLE, "no quorum: node 3 is missing");
-  EXPECT_EQ(AskUsage(nodes, {})->index(), 1u);
+  EXPECT_EQ(AskUsage(nodes, request)->index(), 1u);
   one.usage_result = two.usage_result;
-  EXPECT_EQ(AskUsage(nodes, {}).status().message(), "no quorum: node 3 is missing");
+  EXPECT_EQ(AskUsage(nodes, request).status().message(), "no quorum: node 3 is missing");
+}
+
+TEST(Servers, AllThatIsOutIsAskedOfAFollower) {
+  FakeNode one(1);
+  FakeNode two(2);
+  FakeNode three(3);
+  two.status.set_role("leader");
+  one.status.set_role("learner");
+  const auto nodes = AskStatus({one.address(), two.address(), three.address()});
+  EXPECT_EQ(AskUsage(nodes, {})->index(), 3u);
+  EXPECT_EQ(one.usage_calls + two.usage_calls, 0) << "a learner is behind, the leader has work";
+  three.usage_result = grpc::Status(grpc::StatusCode::UNAVAILABLE, "no leader answers");
+  EXPECT_EQ(AskUsage(nodes, {})->index(), 2u);
+  v1::GetUsageRequest counts;
+  counts.set_no_checkouts(true);
+  EXPECT_EQ(AskUsage(nodes, counts)->index(), 2u);
+  EXPECT_EQ(three.usage_calls, 2);
 }
 
 TEST(Servers, WhenNobodyAnswersUsageNamesEveryServer) {
@@ -78,6 +97,17 @@ TEST(Servers, TheVendorsVariablesAreFoundByTheirSuffix) {
       VendorVariablesAmong({"MLM_LICENSE_FILE=1@a", "LM_LICENSE_FILE=2@b", "PATH=/bin",
                             "genesys.d_LICENSE_FILE=3@c", "_LICENSE_FILE=x", "X_LICENSE_FILE"}),
       ElementsAre("MLM_LICENSE_FILE", "genesys.d_LICENSE_FILE"));
+}
+
+TEST(Servers, FlexNetsVariableMakesToolsWaitLongerButNeverLess) {
+  EXPECT_EQ(StatusTimeoutMs(), 1'000);
+  const std::pair<const char*, int64_t> kCases[] = {
+      {"5000000", 5'000}, {"100000", 1'000}, {"9999999999", 60'000}, {"soon", 1'000}};
+  for (const auto& [text, ms] : kCases) {
+    setenv("FLEXLM_TIMEOUT", text, 1);
+    EXPECT_EQ(StatusTimeoutMs(), ms) << text;
+  }
+  unsetenv("FLEXLM_TIMEOUT");
 }
 
 TEST(Servers, OtherMachinesNeedInsecure) {

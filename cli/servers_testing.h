@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/servers.h"
 #include "client/search_path.h"
 #include "triad/v1/admin.grpc.pb.h"
 
@@ -71,6 +72,7 @@ class FakeNode : public v1::AdminService::Service {
 
   grpc::Status Stop(grpc::ServerContext*, const v1::StopRequest* request,
                     v1::StopResponse* response) override {
+    ++stop_calls;
     stop_request = *request;
     *response = stop_response;
     return stop_result;
@@ -91,6 +93,7 @@ class FakeNode : public v1::AdminService::Service {
 
   int port = 0;
   v1::NodeStatus status;
+  int stop_calls = 0;
   v1::StopRequest stop_request;
   v1::StopResponse stop_response;
   grpc::Status stop_result = grpc::Status::OK;
@@ -127,5 +130,42 @@ inline void Name(FakeNode* node, uint32_t slot, const client::Address& address) 
   entry->set_slot(slot);
   entry->set_address(client::FormatAddress(address));
 }
+
+// Three nodes that know one another, one of which leads.
+struct FakeCluster {
+  explicit FakeCluster(uint32_t leader) {
+    for (FakeNode* node : {&one, &two, &three}) {
+      Name(node, 1, one.address());
+      Name(node, 2, two.address());
+      Name(node, 3, three.address());
+      for (auto& other : *node->status.mutable_nodes()) other.set_connected(true);
+      node->status.set_term(7);
+    }
+    Lead(leader);
+  }
+  void Lead(uint32_t leader) {
+    for (FakeNode* node : {&one, &two, &three}) {
+      node->status.set_leader(leader);
+      node->status.set_role(node->status.slot() == leader ? "leader" : "follower");
+    }
+  }
+  void LoseQuorum() {
+    for (FakeNode* node : {&one, &two, &three}) {
+      node->status.set_quorum(false);
+      node->status.set_role("candidate");
+    }
+  }
+  // These arguments, with where the cluster is.
+  std::vector<std::string> With(std::vector<std::string> arguments) const {
+    arguments.emplace_back("-c");
+    arguments.push_back(
+        AsSearchPath(client::Cluster{{one.address(), two.address(), three.address()}, ""}));
+    return arguments;
+  }
+
+  FakeNode one{1};
+  FakeNode two{2};
+  FakeNode three{3};
+};
 
 }  // namespace triad::cli

@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "cli/args.h"
 #include "cli/exit_status.h"
+#include "cli/json.h"
 #include "cli/limits.h"
 #include "cli/output.h"
 #include "cli/servers.h"
@@ -48,14 +49,23 @@ uint32_t AwaitOtherLeader(const client::Cluster& cluster, uint32_t old) {
   return 0;
 }
 
-int Transfer(const Args& args, uint32_t to, const client::Cluster& cluster) {
-  const std::vector<NodeAnswer> answers = AskCluster(cluster);
-  const ClusterView view = MergeStatus(answers);
-  if (!view.quorum) return RefuseUnreachable(view.Verdict(), true, false);
-  if (to == view.leader) {
-    ToStdout(absl::StrCat("triad: node ", to, " leads already\n"));
+int Tell(bool json, uint32_t leader, absl::string_view line) {
+  const std::string text = absl::StrCat("triad: ", line, "\n");
+  if (!json) {
+    ToStdout(text);
     return kExitDone;
   }
+  ToStdout(absl::StrCat(JsonObject().Unsigned("leader", leader).Text(), "\n"));
+  ToStderr(text);
+  return kExitDone;
+}
+
+int Transfer(const Args& args, uint32_t to, const client::Cluster& cluster) {
+  const bool json = args.Has("json");
+  const std::vector<NodeAnswer> answers = AskCluster(cluster);
+  const ClusterView view = MergeStatus(answers);
+  if (!view.quorum) return RefuseUnreachable(view.Verdict(), true, json);
+  if (to == view.leader) return Tell(json, to, absl::StrCat("node ", to, " leads already"));
   if (to > view.nodes.size()) {
     return RefuseUsage("transfer-lead",
                        absl::InvalidArgumentError(
@@ -63,36 +73,35 @@ int Transfer(const Args& args, uint32_t to, const client::Cluster& cluster) {
   }
   const auto done = AskTransferLead(Target(args, view, answers), to);
   if (!done.ok()) {
-    Complain(absl::StrCat("transfer-lead: ", done.status().message(), "; node ", view.leader,
-                          " leads, and only its own host's admin socket can tell it"));
-    const bool no_answer = done.status().code() == absl::StatusCode::kUnavailable ||
-                           done.status().code() == absl::StatusCode::kDeadlineExceeded;
-    return no_answer ? kExitUnreachable : kExitNo;
+    const std::string line =
+        absl::StrCat(done.status().message(), "; node ", view.leader,
+                     " leads, and only its own host's admin socket can tell it");
+    return RefuseAct("transfer-lead", absl::Status(done.status().code(), line), json);
   }
   const uint32_t leader = AwaitOtherLeader(cluster, view.leader);
   if (leader == 0) {
     Complain(absl::StrCat("transfer-lead: node ", view.leader,
                           " still leads: ", to == 0 ? "no other node" : absl::StrCat("node ", to),
                           " could take over; see triad status"));
+    if (json) ToStdout(absl::StrCat(JsonObject().Unsigned("leader", view.leader).Text(), "\n"));
     return kExitNo;
   }
-  ToStdout(absl::StrCat("triad: node ", leader, " leads\n"));
-  return kExitDone;
+  return Tell(json, leader, absl::StrCat("node ", leader, " leads"));
 }
 
 }  // namespace
 
 int TransferLeadVerb(const std::vector<std::string>& arguments) {
-  const auto args =
-      ParseArgs(WithClusterFlags({{"to", Takes::kValue}, {"admin-socket", Takes::kValue}}),
-                Words::kNone, arguments);
+  const auto args = ParseArgs(
+      WithClusterFlags({{"to", Takes::kValue}, {"json"}, {"admin-socket", Takes::kValue}}),
+      Words::kNone, arguments);
   if (!args.ok()) return RefuseUsage("transfer-lead", args.status());
   uint32_t to = 0;
   if (args->Has("to") && (!absl::SimpleAtoi(args->Value("to"), &to) || to < 1 || to > 3)) {
     return RefuseUsage("transfer-lead", absl::InvalidArgumentError("--to is a node: 1, 2 or 3"));
   }
   const auto found = FindTheClusters(*args);
-  if (!found.ok()) return RefuseSearchPath(found.status(), false);
+  if (!found.ok()) return RefuseSearchPath(found.status(), args->Has("json"));
   return Transfer(*args, to, found->clusters.front());
 }
 

@@ -1,67 +1,56 @@
 #include "cli/transfer_lead.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "cli/servers.h"
 #include "cli/servers_testing.h"
 
 namespace triad::cli {
 namespace {
 
-// Three nodes of which the second leads.
 class TransferLead : public ::testing::Test {
  protected:
-  TransferLead() {
-    for (FakeNode* node : {&one_, &two_, &three_}) {
-      Name(node, 1, one_.address());
-      Name(node, 2, two_.address());
-      Name(node, 3, three_.address());
-      for (auto& other : *node->status.mutable_nodes()) other.set_connected(true);
-      node->status.set_term(7);
-    }
-    Lead(2);
+  int Transfer(const std::vector<std::string>& arguments) {
+    return TransferLeadVerb(cluster_.With(arguments));
+  }
+  // What it prints for programs.
+  std::string Json(std::vector<std::string> arguments, int exit_status) {
+    arguments.emplace_back("--json");
+    ::testing::internal::CaptureStdout();
+    EXPECT_EQ(Transfer(arguments), exit_status);
+    return ::testing::internal::GetCapturedStdout();
   }
 
-  void Lead(uint32_t leader) {
-    for (FakeNode* node : {&one_, &two_, &three_}) {
-      node->status.set_leader(leader);
-      node->status.set_role(node->status.slot() == leader ? "leader" : "follower");
-    }
-  }
-
-  int Transfer(std::vector<std::string> arguments) {
-    arguments.push_back("-c");
-    arguments.push_back(
-        AsSearchPath(client::Cluster{{one_.address(), two_.address(), three_.address()}, ""}));
-    return TransferLeadVerb(arguments);
-  }
-
-  FakeNode one_{1};
-  FakeNode two_{2};
-  FakeNode three_{3};
+  FakeCluster cluster_{2};
 };
 
 TEST_F(TransferLead, TheLeaderIsAskedAndItEndsWhenAnotherNodeLeads) {
-  two_.on_transfer = [this](uint32_t to) { Lead(to); };
+  cluster_.two.on_transfer = [this](uint32_t to) { cluster_.Lead(to); };
   EXPECT_EQ(Transfer({"--to=3"}), 0);
-  EXPECT_EQ(two_.transfer_calls, 1);
-  EXPECT_EQ(one_.transfer_calls, 0);
+  EXPECT_EQ(cluster_.two.transfer_calls, 1);
+  EXPECT_EQ(cluster_.one.transfer_calls, 0);
 }
 
 TEST_F(TransferLead, ANodeThatLeadsAlreadyIsSuccess) {
   EXPECT_EQ(Transfer({"--to=2"}), 0);
-  EXPECT_EQ(two_.transfer_calls, 0);
+  EXPECT_EQ(cluster_.two.transfer_calls, 0);
 }
 
 TEST_F(TransferLead, ARefusalIsOneAndNoQuorumIsThree) {
-  two_.transfer_result = grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "not you");
+  cluster_.two.transfer_result = grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "not you");
   EXPECT_EQ(Transfer({}), 1);
-  for (FakeNode* node : {&one_, &two_, &three_}) {
-    node->status.set_quorum(false);
-    node->status.set_role("candidate");
-  }
+  cluster_.LoseQuorum();
   EXPECT_EQ(Transfer({}), 3);
+}
+
+TEST_F(TransferLead, ProgramsAreToldWhoLeadsOrWhyNot) {
+  EXPECT_EQ(Json({"--to=2"}, 0), "{\"leader\":2}\n");
+  cluster_.two.transfer_result = grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "not you");
+  EXPECT_EQ(Json({"--to=3"}, 1),
+            "{\"error\":\"not you; node 2 leads, and only its own host's admin socket can tell "
+            "it\",\"certain\":true}\n");
+  cluster_.two.transfer_result = grpc::Status::OK;
+  cluster_.two.on_transfer = [this](uint32_t to) { cluster_.Lead(to); };
+  EXPECT_EQ(Json({"--to=3"}, 0), "{\"leader\":3}\n");
 }
 
 TEST_F(TransferLead, WrongUsageIsTwo) {
