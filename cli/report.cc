@@ -241,7 +241,7 @@ absl::Status ReadAll(const Args& args, const Request& request, ReportBuilder* bu
     builder->Add(record);
     return absl::OkStatus();
   };
-  if (!request.in.empty()) return ReadUsageFiles(request.in, request.span, add);
+  if (!request.in.empty()) return ReadUsageFiles(request.in, request.span, add, gaps);
   const auto found = FindTheClusters(args);
   if (!found.ok()) return found.status();
   v1::GetUsageRequest licensed;

@@ -7,7 +7,10 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "cli/channels.h"
 #include "cli/limits.h"
@@ -71,6 +74,25 @@ absl::Status ReadNode(const NodeAnswer& node, const v1::ReadUsageRequest& reques
       absl::StrCat(client::FormatAddress(node.address), ": ", std::string(done.error_message())));
 }
 
+// A report log's own line about what is missing in it (server/usage_logs.cc), in words; "": it is
+// no such line.
+std::string LostText(absl::string_view line) {
+  uint64_t lost = 0;
+  if (absl::ConsumePrefix(&line, "{\"missing_from\":") && absl::ConsumeSuffix(&line, "}")) {
+    const std::pair<absl::string_view, absl::string_view> ends =
+        absl::StrSplit(line, absl::MaxSplits(",\"missing_to\":", 1));
+    uint64_t to = 0;
+    if (!absl::SimpleAtoi(ends.first, &lost) || !absl::SimpleAtoi(ends.second, &to)) return "";
+    return absl::StrCat("records ", lost, " to ", to, " are not here: triad usage has them");
+  }
+  if (!absl::ConsumePrefix(&line, "{\"lost_lines\":") || !absl::ConsumeSuffix(&line, "}") ||
+      !absl::SimpleAtoi(line, &lost)) {
+    return "";
+  }
+  return absl::StrCat(lost, lost == 1 ? " record" : " records",
+                      " could not be written: triad usage has them");
+}
+
 }  // namespace
 
 absl::StatusOr<int64_t> ParseTimeArgument(absl::string_view text) {
@@ -128,13 +150,17 @@ absl::StatusOr<UsageEnd> ReadClusterUsage(const Args& args, const UsageSpan& spa
 }
 
 absl::Status ReadUsageFiles(const std::vector<std::string>& paths, const UsageSpan& span,
-                            const OnUsageRecord& on_record) {
+                            const OnUsageRecord& on_record, std::vector<std::string>* missing) {
   for (const std::string& path : paths) {
     std::ifstream file(path, std::ios::binary);
     if (!file) return absl::NotFoundError(absl::StrCat(path, ": cannot be read"));
     std::string line;
     for (size_t number = 1; std::getline(file, line); ++number) {
-      if (line.empty() || absl::StartsWith(line, "{\"lost_lines\"")) continue;
+      if (line.empty()) continue;
+      if (const std::string lost = LostText(line); !lost.empty()) {
+        missing->push_back(absl::StrCat(path, ":", number, ": ", lost));
+        continue;
+      }
       const auto record = license::ParseUsageJson(line);
       if (!record.ok()) {
         return absl::InvalidArgumentError(

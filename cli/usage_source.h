@@ -41,8 +41,9 @@ struct UsageEnd {
 // From the first node that can say, as `span` and `all` (every record) ask. UNAVAILABLE: none can.
 absl::StatusOr<UsageEnd> ReadClusterUsage(const Args& args, const UsageSpan& span, bool all,
                                           const OnUsageRecord& on_record);
-// Report logs (JSON lines), in the order given. The error names file and line.
+// Report logs (JSON lines), in the order given. The error names file and line. What a log says is
+// missing in it is told in `missing`, a line for each place.
 absl::Status ReadUsageFiles(const std::vector<std::string>& paths, const UsageSpan& span,
-                            const OnUsageRecord& on_record);
+                            const OnUsageRecord& on_record, std::vector<std::string>* missing);
 
 }  // namespace triad::cli

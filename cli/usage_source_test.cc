@@ -37,22 +37,31 @@ class UsageFiles : public ::testing::Test {
 };
 
 TEST_F(UsageFiles, AreReadOneAfterTheOtherWithinTheSpan) {
-  const std::vector<std::string> paths = {Write("a", Line(1) + "{\"lost_lines\":2}\n" + Line(2)),
-                                          Write("b", Line(3) + "\n" + Line(4))};
+  const std::vector<std::string> paths = {
+      Write("a", Line(1) + "{\"lost_lines\":2}\n" + Line(2)),
+      Write("b", "{\"missing_from\":3,\"missing_to\":9}\n" + Line(3) + "\n" + Line(4))};
   std::vector<uint64_t> numbers;
-  const absl::Status status =
-      ReadUsageFiles(paths, {2000, 4000}, [&](const v1::UsageRecord& record, const std::string&) {
+  std::vector<std::string> missing;
+  const absl::Status status = ReadUsageFiles(
+      paths, {2000, 4000},
+      [&](const v1::UsageRecord& record, const std::string&) {
         numbers.push_back(record.number());
         return absl::OkStatus();
-      });
+      },
+      &missing);
   EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(missing, (std::vector<std::string>{
+                         paths[0] + ":2: 2 records could not be written: triad usage has them",
+                         paths[1] + ":1: records 3 to 9 are not here: triad usage has them"}));
   EXPECT_EQ(numbers, (std::vector<uint64_t>{2, 3}));
 }
 
 TEST_F(UsageFiles, AWrongLineIsNamed) {
   const std::string path = Write("c", Line(1) + "nonsense\n");
+  std::vector<std::string> missing;
   const absl::Status status = ReadUsageFiles(
-      {path}, {}, [](const v1::UsageRecord&, const std::string&) { return absl::OkStatus(); });
+      {path}, {}, [](const v1::UsageRecord&, const std::string&) { return absl::OkStatus(); },
+      &missing);
   EXPECT_EQ(status.message(), path + ":2: this is no usage record");
 }
 

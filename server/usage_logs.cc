@@ -33,6 +33,11 @@ std::string StampText(LogTime time) {
                          civil.minute, civil.second);
 }
 
+// In a report log, where numbers are not without gaps: other vendors' records have the others.
+std::string ReportGap(uint64_t from, uint64_t to) {
+  return absl::StrCat("{\"missing_from\":", from, ",\"missing_to\":", to, "}\n");
+}
+
 }  // namespace
 
 UsageLogs::UsageLogs(Config config, Clock* clock, Logger* logger)
@@ -189,10 +194,7 @@ void UsageLogs::Run() {
                                 " batches of events are not in the debug and report logs"));
     }
     AddTimestamps();
-    if (stopping)
-      AddLines("", format_.Line(Now(), "lmgrd",
-                                "daemon shutdown requested - shutting "
-                                "down"));
+    if (stopping) AddEnd();
     Flush();
   }
 }
@@ -261,8 +263,9 @@ void UsageLogs::AddRecord(const license::UsageRow& row) {
   std::string line;
   for (auto& [key, log] : logs_) {
     if (row.number <= log->number) continue;
-    if (log->number != 0 && row.number > log->number + 1 && !log->report) {
-      absl::StrAppend(&log->text, format_.Gap(time, log->number + 1, row.number - 1));
+    if (log->number != 0 && row.number > log->number + 1) {
+      absl::StrAppend(&log->text, log->report ? ReportGap(log->number + 1, row.number - 1)
+                                              : format_.Gap(time, log->number + 1, row.number - 1));
     }
     log->number = row.number;
     if (!Wants(*log, record.vendor())) continue;
@@ -296,6 +299,16 @@ void UsageLogs::AddTimestamps() {
     log->stamped_ms = now.wall_ms;
     log->stamped_day = DayOf(now);
     log->text += format_.Timestamp(now, vendors_);
+  }
+}
+
+// The words that monitors look for at the end of a log.
+void UsageLogs::AddEnd() {
+  constexpr absl::string_view kEnd = "daemon shutdown requested - shutting down";
+  AddLines("", format_.Line(Now(), "lmgrd", kEnd));
+  for (const std::string& vendor : vendors_) {
+    AddLines(vendor, absl::StrCat(format_.Line(Now(), vendor, kEnd),
+                                  format_.Line(Now(), vendor, "EXITING DUE TO SIGNAL 15")));
   }
 }
 

@@ -81,6 +81,7 @@ class UsageLogs final : public UsageSink, public LogControl {
   void AddRecord(const license::UsageRow& row);
   void AddLines(const std::string& vendor, const std::string& text);
   void AddTimestamps();
+  void AddEnd();
   void Flush();
 
   const Config config_;

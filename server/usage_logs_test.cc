@@ -1,6 +1,7 @@
 #include "server/usage_logs.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -117,7 +118,9 @@ TEST_F(UsageLogsTest, RecordsBecomeLinesBehindTheBanner) {
   EXPECT_TRUE(absl::EndsWith(text,
                              "12:00:00 (acme) OUT: \"f\" u1@pc  \n"
                              "12:00:00 (lmgrd) Connected to node lic2\n"
-                             "12:00:00 (lmgrd) daemon shutdown requested - shutting down\n"))
+                             "12:00:00 (lmgrd) daemon shutdown requested - shutting down\n"
+                             "12:00:00 (acme) daemon shutdown requested - shutting down\n"
+                             "12:00:00 (acme) EXITING DUE TO SIGNAL 15\n"))
       << text;
 }
 
@@ -196,6 +199,38 @@ TEST_F(UsageLogsTest, AReportLogHasARecordALine) {
     users.push_back(record->user());
   }
   EXPECT_EQ(users, (std::vector<std::string>{"u1", "u2"}));
+}
+
+TEST_F(UsageLogsTest, AReportLogNamesWhatItsNodeMissed) {
+  const std::string report = dir_ + "/report.jsonl";
+  const std::string options = absl::StrCat("REPORTLOG +", report, "\n");
+  Begin("");
+  Licenses(options);
+  Record(1);
+  End();
+  Begin("");
+  Licenses(options);
+  Record(10);
+  End();
+  const std::string text = Read(report);
+  EXPECT_TRUE(absl::StrContains(text, "\n{\"missing_from\":2,\"missing_to\":9}\n{")) << text;
+}
+
+TEST_F(UsageLogsTest, AReportLogOfAFullDiskSaysHowManyLinesAreLost) {
+  if (access("/dev/full", W_OK) != 0) GTEST_SKIP();
+  const std::string report = dir_ + "/report.jsonl";
+  std::filesystem::create_symlink("/dev/full", report);
+  Begin("");
+  Licenses(absl::StrCat("REPORTLOG +", report, "\n"));
+  Record(1);
+  (void)logs_->Rotate(v1::RotateLogsRequest::DEBUG_LOG, "", "", "");  // waits for the thread
+  Record(2);
+  (void)logs_->Rotate(v1::RotateLogsRequest::DEBUG_LOG, "", "", "");
+  std::filesystem::remove(report);  // there is room again
+  Record(3);
+  End();
+  const std::string text = Read(report);
+  EXPECT_TRUE(absl::StartsWith(text, "{\"lost_lines\":2}\n{\"number\":3,")) << text;
 }
 
 TEST_F(UsageLogsTest, ARotatedReportLogGoesOnUnderItsName) {
