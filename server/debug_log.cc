@@ -187,8 +187,21 @@ std::string DebugLog::Banner(LogTime time, const Start& start) const {
                    " (linux) (", DateText(time), ")"));
   say(absl::StrCat("License file(s): ", start.license_files));
   say(absl::StrCat("lmgrd tcp-port ", start.port));
-  say(start.servers.empty() ? "Server Configuration: Single Server"
-                            : absl::StrCat("Server Configuration: Three Servers ", start.servers));
+  // The lines that FlexNet marks as its summary of itself.
+  const auto summary = [&](absl::string_view line) { say(absl::StrCat("(@lmgrd-SLOG@) ", line)); };
+  summary("===============================================");
+  summary("=== LMGRD ===");
+  summary(absl::StrCat("Start-Date: ", SystemTime(time)));
+  summary(absl::StrCat("PID: ", start.pid));
+  summary(absl::StrCat("LMGRD Version: v", start.version, " x64_lsb"));
+  summary("=== Network Info ===");
+  summary(absl::StrCat("Listening port: ", start.port));
+  summary("=== Startup Info ===");
+  summary(start.servers.empty()
+              ? "Server Configuration: Single Server"
+              : absl::StrCat("Server Configuration: Three Servers ", start.servers));
+  summary(absl::StrCat("License file(s) used: ", start.license_files));
+  summary("===============================================");
   return text;
 }
 

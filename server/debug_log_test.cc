@@ -152,7 +152,17 @@ TEST(DebugLog, AStartSaysWhoWhereAndWhen) {
             " 9:00:41 (lmgrd) Triad Licensing (v1.0 x64_lsb) started on lic1 (linux) (6/15/2026)\n"
             " 9:00:41 (lmgrd) License file(s): /etc/triad/license.dat\n"
             " 9:00:41 (lmgrd) lmgrd tcp-port 27000\n"
-            " 9:00:41 (lmgrd) Server Configuration: Single Server\n");
+            " 9:00:41 (lmgrd) (@lmgrd-SLOG@) ===============================================\n"
+            " 9:00:41 (lmgrd) (@lmgrd-SLOG@) === LMGRD ===\n"
+            " 9:00:41 (lmgrd) (@lmgrd-SLOG@) Start-Date: Mon Jun 15 2026 09:00:41 +00:00\n"
+            " 9:00:41 (lmgrd) (@lmgrd-SLOG@) PID: 77\n"
+            " 9:00:41 (lmgrd) (@lmgrd-SLOG@) LMGRD Version: v1.0 x64_lsb\n"
+            " 9:00:41 (lmgrd) (@lmgrd-SLOG@) === Network Info ===\n"
+            " 9:00:41 (lmgrd) (@lmgrd-SLOG@) Listening port: 27000\n"
+            " 9:00:41 (lmgrd) (@lmgrd-SLOG@) === Startup Info ===\n"
+            " 9:00:41 (lmgrd) (@lmgrd-SLOG@) Server Configuration: Single Server\n"
+            " 9:00:41 (lmgrd) (@lmgrd-SLOG@) License file(s) used: /etc/triad/license.dat\n"
+            " 9:00:41 (lmgrd) (@lmgrd-SLOG@) ===============================================\n");
 }
 
 TEST(DebugLog, AVendorsDaemonNamesItsFeatures) {
