@@ -22,6 +22,15 @@ v1::Outcome BadToken() {
   return Refuse(v1::Refused::BAD_TOKEN, "resume token is not the session's");
 }
 
+// An administrator's command that was sent again while leaders changed.
+bool IsDoneAlready(const LedgerState& state, const v1::Command& command) {
+  const std::string& id = command.admin().id();
+  const auto& results = state.head().admin_results();
+  return command.has_admin() && !id.empty() &&
+         std::any_of(results.begin(), results.end(),
+                     [&id](const auto& result) { return result.id() == id; });
+}
+
 v1::Outcome StaleAttachment(const Session& session) {
   return Refuse(v1::Refused::STALE_ATTACHMENT,
                 absl::StrCat("session is attached by number ", session.attachment,
@@ -153,11 +162,19 @@ v1::Outcome Ledger::Apply(LogPosition position, const v1::LogRecord* record,
   Events& all = events == nullptr ? unheard : *events;
   const size_t before = all.size();
   if (today() != day_before) OnNewDay(all);
+  const bool again = IsDoneAlready(state_, record->command());
   v1::Outcome outcome = ApplyCommand(record->command(), all);
   JudgeViolations(all);
   if (state_.AnyFreed()) ServeQueues(all);
   if (cluster_version() >= kUsageVersion) {
-    RecordUsage(state_, *record, outcome, absl::MakeConstSpan(all).subspan(before), usage_);
+    const auto happened = absl::MakeConstSpan(all).subspan(before);
+    if (again) {
+      v1::LogRecord without_command;  // what is only answered again is recorded already
+      *without_command.mutable_stamp() = stamp;
+      RecordUsage(state_, without_command, outcome, happened, usage_);
+    } else {
+      RecordUsage(state_, *record, outcome, happened, usage_);
+    }
   }
   return outcome;
 }

@@ -128,6 +128,21 @@ TEST_F(UsageRecords, ARequestAnsweredAgainIsNotRecordedAgain) {
   EXPECT_TRUE(Take().empty());
 }
 
+TEST_F(UsageRecords, AnActThatIsAskedForAgainIsRecordedOnce) {
+  Take();
+  v1::Command act;
+  act.mutable_admin()->set_id("0123456789abcdef");
+  act.mutable_admin()->set_who("root");
+  act.mutable_admin()->mutable_noted()->set_what("drain node 2");
+  Do(act);
+  EXPECT_EQ(Take().size(), 1u);
+  Do(act);
+  EXPECT_TRUE(Take().empty());
+  act.mutable_admin()->set_id("another 16 bytes");
+  Do(act);
+  EXPECT_EQ(Take().size(), 1u);
+}
+
 TEST_F(UsageRecords, HideUserKeepsNamesOutOfTheRecordsThemselves) {
   v1::Command install;
   *install.mutable_install() = SetOf("FEATURE f acme 1.0 permanent 2\n", 1);
