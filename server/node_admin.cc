@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "license/act_text.h"
 #include "license/set_change.h"
 #include "server/node.h"
 #include "server/usage.h"
@@ -14,6 +16,7 @@ namespace {
 using quorum::Slot;
 
 constexpr size_t kAdminIdBytes = 16;
+constexpr size_t kShownIdBytes = 4;  // enough to tell apart what is under way
 
 bool IsAsked(Origin::Kind kind) {
   return kind == Origin::Kind::kInstall || kind == Origin::Kind::kAdmin;
@@ -28,6 +31,16 @@ absl::Status StatusOf(const v1::Failure& failure) {
   }
   return failure.why() == v1::Failure::OVERLOADED ? absl::ResourceExhaustedError(failure.reason())
                                                   : absl::FailedPreconditionError(failure.reason());
+}
+
+// What came of an administrator's command, for the journal.
+std::string Came(const absl::StatusOr<v1::Outcome>& outcome) {
+  if (!outcome.ok()) {
+    return absl::StrCat(absl::IsUnavailable(outcome.status()) ? "no answer: " : "refused: ",
+                        std::string(outcome.status().message()));
+  }
+  if (!outcome->has_denied()) return "done";
+  return absl::StrCat("refused: ", outcome->denied().reason(), " (", outcome->denied().code(), ")");
 }
 
 }  // namespace
@@ -67,10 +80,21 @@ void Node::ProposeAdmin(v1::AdminCommand act,
                         std::function<void(const absl::StatusOr<v1::Outcome>&)> done) {
   if (const absl::Status may = MayAsk(); !may.ok()) return done(may);
   if (act.id().size() != kAdminIdBytes) act.set_id(env_.random->Bytes(kAdminIdBytes));
+  // Under one number in the journals of all nodes that it comes by, however often it is asked for.
+  const std::string request = absl::BytesToHexString(act.id().substr(0, kShownIdBytes));
+  const bool noted = act.has_noted();  // told there
+  if (!noted) {
+    Log(LogLevel::kNotice, absl::StrCat("request ", request, ": ", license::ActText(act),
+                                        ", asked for by ", act.who()));
+  }
   v1::Command command;
   *command.mutable_admin() = std::move(act);
   Asked asked;
-  asked.done = std::move(done);
+  asked.done = [this, request, noted,
+                done = std::move(done)](const absl::StatusOr<v1::Outcome>& outcome) {
+    if (!noted) Log(LogLevel::kNotice, absl::StrCat("request ", request, ": ", Came(outcome)));
+    done(outcome);
+  };
   Ask(std::move(command), Origin::Kind::kAdmin, std::move(asked));
 }
 

@@ -72,7 +72,13 @@ void Node::Stop(bool all, bool force, const std::string& who,
   if (!response.refusal().empty()) return done(response);
   const std::string what =
       all ? std::string("stop all nodes") : absl::StrCat("stop node ", ToInt(config_.self));
-  NoteAct(who, what, [this, all, who, response, done = std::move(done)]() mutable {
+  NoteAct(who, what, [this, all, force, who, done = std::move(done)]() {
+    // Meanwhile another may have gone, without which this one cannot be spared.
+    v1::StopResponse response = ObjectionToStop(all, force);
+    if (!response.refusal().empty()) {
+      Log(LogLevel::kNotice, absl::StrCat("not stopped: ", response.refusal()));
+      return done(response);
+    }
     response.add_nodes(static_cast<uint32_t>(config_.self));
     if (all) {
       for (const Server& server : config_.servers) {

@@ -46,6 +46,21 @@ class NodeOrdersTest : public ::testing::Test {
   World world_;
 };
 
+TEST_F(NodeOrdersTest, TheJournalNamesEachRequestWhoAskedAndWhatCameOfIt) {
+  v1::AdminCommand act;
+  act.set_who("root (uid 0) on lic1");
+  act.set_id("\x0a\x0b\x0c\x0d 12 bytes of it");
+  act.mutable_remove()->set_feature("f");
+  act.mutable_remove()->set_handle(4711);
+  act.mutable_id()->resize(16);
+  EXPECT_FALSE(Act(1, act).ok());
+  EXPECT_THAT(
+      world_.host(1).lines,
+      Contains("request 0a0b0c0d: remove f handle 4711, asked for by root (uid 0) on lic1"));
+  EXPECT_THAT(world_.host(1).lines, Contains("request 0a0b0c0d: refused: remove: no such checkout "
+                                             "of f is out"));
+}
+
 TEST_F(NodeOrdersTest, ANodeThatTheOthersCanSpareStopsAndSaysSoBefore) {
   const int follower = world_.AFollower();
   const v1::StopResponse told = Stop(follower, /*all=*/false);
