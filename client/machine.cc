@@ -126,6 +126,12 @@ std::vector<std::string> EtherIds() {
   return ids;
 }
 
+// FlexNet's variable for PROJECT in options files and for records.
+std::string Project() {
+  const char* value = std::getenv("LM_PROJECT");
+  return value == nullptr ? "" : value;
+}
+
 std::string Given(const std::string& option, const std::string& system) {
   std::string value = option.empty() ? system : option;
   value.resize(std::min(value.size(), license::kNameBytesMax));
@@ -143,7 +149,7 @@ v1::Identity MakeIdentity(const ClientOptions& options) {
   identity.set_application(Given(options.application, ProgramName()));
   identity.set_version(Given(options.version, ""));
   identity.set_platform("x64_lsb");
-  identity.set_project(Given(options.project, ""));
+  identity.set_project(Given(options.project, Project()));
   for (std::string& id : EtherIds()) identity.add_host_ids(std::move(id));
   const absl::StatusOr<std::string> machine_id = ReadWholeFile("/etc/machine-id");
   const std::string uuid = machine_id.ok() ? license::MachineUuid(*machine_id) : "";

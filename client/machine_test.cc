@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
+
 #include "gtest/gtest.h"
 #include "license/limits.h"
 
@@ -38,6 +40,16 @@ TEST(Machine, SaysWhoIsAskingUnlessToldOtherwise) {
   EXPECT_EQ(identity.display(), ":0");
   EXPECT_EQ(identity.project(), "p");
   EXPECT_EQ(identity.application().size(), license::kNameBytesMax);
+}
+
+TEST(Machine, TheProjectIsTheApplicationsOrTheUsers) {
+  setenv("LM_PROJECT", "moon", 1);
+  EXPECT_EQ(MakeIdentity({}).project(), "moon");
+  ClientOptions options;
+  options.project = "mars";
+  EXPECT_EQ(MakeIdentity(options).project(), "mars");
+  unsetenv("LM_PROJECT");
+  EXPECT_EQ(MakeIdentity({}).project(), "");
 }
 
 }  // namespace
