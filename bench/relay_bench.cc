@@ -113,7 +113,8 @@ bool RunAdmin(const Settings& settings, Report& report) {
                  .Set("looks", count)
                  .Set("look_ms_p50", Percentile(looks, 0.5) / static_cast<double>(kMs))
                  .Set("ops_per_s_alone", alone.ops_per_s)
-                 .Set("ops_per_s_beside", beside.ops_per_s));
+                 .Set("ops_per_s_beside", beside.ops_per_s)
+                 .Set("share_lost", 1.0 - beside.ops_per_s / alone.ops_per_s));
   if (!looked) std::cerr << "bench: lmstat -a did not answer whole\n";
   return looked;
 }
