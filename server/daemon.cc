@@ -62,12 +62,12 @@ void ListenToGrpc(gpr_log_func_args* said) {
 
 constexpr int64_t kStopTimeoutMs = 1'500;
 constexpr size_t kIncarnationBytes = 16;
-// A program that renews certificates need not tell the daemon.
 // /metrics is made anew no oftener, however many ask.
 constexpr int64_t kPageMs = 500;
 constexpr int64_t kScrapeTimeoutMs = 1'000;
 // A loop that has stood still for so long is not expected back.
 constexpr int64_t kLiveMs = 10'000;
+// A program that renews certificates need not tell the daemon.
 constexpr time_t kLookForCertificatesSeconds = 30;
 
 class IdentityOnDisk final : public IdentityWriter {
