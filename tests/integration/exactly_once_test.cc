@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "tests/integration/cluster.h"
 #include "tests/integration/raw_client.h"
@@ -26,6 +27,20 @@ class ExactlyOnce : public ::testing::Test {
   std::string Granted(const std::optional<v1::ServerMessage>& answer) {
     EXPECT_TRUE(answer && answer->outcome().has_granted()) << Describe(answer);
     return Essence(answer);
+  }
+
+  // Whoever reads a journal must not be able to speak for a session.
+  void ExpectNowhereInTheJournals(const std::string& token) const {
+    ASSERT_FALSE(token.empty());
+    for (const int node : {1, 2, 3}) {
+      const std::string log = cluster_.Log(node);
+      EXPECT_TRUE(absl::StrContains(log, "leads in term")) << log;
+      for (const std::string& form :
+           {token, absl::BytesToHexString(token), absl::Base64Escape(token),
+            absl::WebSafeBase64Escape(token), absl::CEscape(token)}) {
+        EXPECT_FALSE(absl::StrContains(log, form)) << node;
+      }
+    }
   }
 
   Cluster cluster_{Cluster::Options{}};
@@ -141,6 +156,7 @@ TEST_F(ExactlyOnce, ARequestAcrossAChangeOfLeaderCountsOnceAndGetsTheSameAnswer)
   }));
   EXPECT_EQ(there, answer);
   EXPECT_EQ(cluster_.Used("tserver_sdn"), 5u);
+  ExpectNowhereInTheJournals(token);
 }
 
 TEST_F(ExactlyOnce, AUnaryRequestSentTwiceThroughTwoNodesCountsOnce) {

@@ -3,12 +3,14 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -30,7 +32,10 @@ class UsageTest : public ::testing::Test {
 
   void SetUp() override {
     cluster_.InitAll();
-    for (int node : {1, 2, 3}) StartNode(node);
+    for (int node : {1, 2, 3}) {
+      std::filesystem::create_directory(LogDirectory(node));
+      StartNode(node);
+    }
     ASSERT_TRUE(WaitFor([this] {
       for (int node : {1, 2, 3}) {
         const auto status = cluster_.Status(node);
@@ -40,9 +45,10 @@ class UsageTest : public ::testing::Test {
       return true;
     }));
   }
-  std::string DebugLog(int node) const {
-    return absl::StrCat(cluster_.directory(), "/debug", node, ".log");
+  std::string LogDirectory(int node) const {
+    return absl::StrCat(cluster_.directory(), "/logs", node);
   }
+  std::string DebugLog(int node) const { return absl::StrCat(LogDirectory(node), "/debug.log"); }
   void StartNode(int node) {
     cluster_.StartNode(node,
                        {absl::StrCat("--debug-log=+", DebugLog(node)), "--log-keep-entries=30"});
@@ -63,6 +69,23 @@ class UsageTest : public ::testing::Test {
     std::vector<std::string> argv = {TRIAD_TOOL, "-c", cluster_.Address(node)};
     argv.insert(argv.end(), arguments.begin(), arguments.end());
     return RunToEnd(argv);
+  }
+  // The lines of which a node's debug log says that they are missing.
+  uint64_t LostLines(int node) const {
+    uint64_t lost = 0;
+    const std::string text = ReadFileOrEmpty(DebugLog(node));
+    for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+      if (!absl::StrContains(line, " lines are not in this log: ")) continue;
+      const std::vector<std::string> words = absl::StrSplit(line, ' ', absl::SkipWhitespace());
+      uint64_t lines = 0;
+      if (words.size() > 2 && absl::SimpleAtoi(words[2], &lines)) lost += lines;
+    }
+    return lost;
+  }
+  // How often a node's journal says this.
+  size_t TimesTold(int node, const std::string& text) const {
+    const std::vector<std::string> pieces = absl::StrSplit(cluster_.Log(node), text);
+    return pieces.size() - 1;
   }
   // The events of one node's debug log, without what is its own.
   std::vector<std::string> Events(int node) const {
@@ -151,16 +174,59 @@ TEST_F(UsageTest, RecordsAndLinesOutliveTheRestartOfAllThree) {
   EXPECT_EQ(Events(2), Events(1));
 }
 
-TEST_F(UsageTest, ALogThatSomebodyMovesAwayOrTakesItsDirectoryFromStopsNothing) {
+TEST_F(UsageTest, ALogThatIsMovedFindsNoRoomOrLosesItsDirectoryStopsNothing) {
+  constexpr size_t kOfOneRound = 4;  // out, denied, unsupported, in
   Work(1);
-  ASSERT_TRUE(WaitFor([this] { return Events(1).size() == 4; }));
-  EXPECT_EQ(rename(DebugLog(1).c_str(), (DebugLog(1) + ".old").c_str()), 0);
+  ASSERT_TRUE(WaitFor([this] { return Events(1).size() == kOfOneRound; }));
+  std::filesystem::rename(DebugLog(1), DebugLog(1) + ".old");
+  Work(1);
+  ASSERT_TRUE(WaitFor([this] { return Events(1).size() == kOfOneRound; }));
+  std::filesystem::rename(DebugLog(1), DebugLog(1) + ".older");
   cluster_.Signal(1, SIGHUP);
   Work(1);
-  ASSERT_TRUE(WaitFor([this] { return Events(1).size() == 4; }));
-  const auto status = cluster_.Status(1);
-  ASSERT_TRUE(status.has_value());
-  EXPECT_TRUE(status->quorum());
+  ASSERT_TRUE(WaitFor([this] { return Events(1).size() == kOfOneRound; }));
+
+  // All that was asked for is in the log, or said to be missing there.
+  const auto all_of_two_rounds = [this] { return Events(1).size() + LostLines(1) >= 8; };
+  std::filesystem::rename(LogDirectory(1), LogDirectory(1) + ".away");
+  Work(1);
+  ASSERT_TRUE(WaitFor([this] { return TimesTold(1, "licensing goes on") == 1; }));
+  std::filesystem::create_directory(LogDirectory(1));
+  Work(1);
+  ASSERT_TRUE(WaitFor(all_of_two_rounds)) << ReadFileOrEmpty(DebugLog(1));
+  EXPECT_EQ(Events(1).size() + LostLines(1), 2 * kOfOneRound) << ReadFileOrEmpty(DebugLog(1));
+  EXPECT_GT(LostLines(1), 0u);
+
+  std::filesystem::remove(DebugLog(1));
+  std::filesystem::create_symlink("/dev/full", DebugLog(1));
+  Work(1);
+  ASSERT_TRUE(WaitFor([this] { return TimesTold(1, "No space left on device") == 1; }));
+  std::filesystem::remove(DebugLog(1));
+  Work(1);
+  ASSERT_TRUE(WaitFor(all_of_two_rounds)) << ReadFileOrEmpty(DebugLog(1));
+  EXPECT_EQ(Events(1).size() + LostLines(1), 2 * kOfOneRound) << ReadFileOrEmpty(DebugLog(1));
+
+  ASSERT_TRUE(cluster_.WaitForAgreement());
+  ASSERT_TRUE(WaitFor([this] { return Events(2).size() == 7 * kOfOneRound; }));
+  EXPECT_EQ(Tool(1, {"usage", "--json"}).output, Tool(2, {"usage", "--json"}).output);
+}
+
+TEST_F(UsageTest, NamesAreLeftOutOfAnExportWhereThatIsWanted) {
+  ClientOptions options = OptionsFor(cluster_.path(), "phone");
+  options.user = "annabel";
+  options.display = "annabels-desk:0";
+  auto client = Client::Open(options);
+  ASSERT_TRUE(client) << client.status().ToString();
+  ASSERT_TRUE(client->Checkout(Want("tserver_sdn", 3)));
+  EXPECT_FALSE(client->Checkout(Want("tserver_sdn")));  // the record says who has them
+  for (const char* form : {"--json", "--csv"}) {
+    const std::string open = Tool(1, {"usage", form}).output;
+    EXPECT_TRUE(absl::StrContains(open, "annabel@")) << open;
+    const RunResult hidden = Tool(2, {"usage", form, "--hide-users"});
+    EXPECT_EQ(hidden.exit_status, 0) << hidden.output;
+    EXPECT_FALSE(absl::StrContains(hidden.output, "annabel")) << hidden.output;
+    EXPECT_TRUE(absl::StrContains(hidden.output, "tserver_sdn")) << hidden.output;
+  }
 }
 
 }  // namespace
