@@ -72,6 +72,12 @@ class SiteDayTest : public ::testing::Test {
     absl::StrAppend(&text_, open_ ? "" : "\n```text\n", "$ ", line, "\n", output);
     open_ = true;
   }
+  // What triadd init says, without date and with an installed node's directory.
+  std::string PlainInit(const std::string& output, int node) const {
+    const std::regex date("[0-9-]+ [0-9:.]+ (notice: )");
+    return absl::StrReplaceAll(std::regex_replace(output, date, "$1"),
+                               {{cluster_.Directory(node), "/var/lib/triad"}});
+  }
   // What is typed, with PATH for where the cluster is, and what it prints.
   void Type(const std::string& line, int node = 0) {
     const RunResult result = Run(line, node);
@@ -196,7 +202,26 @@ class SiteDayTest : public ::testing::Test {
 };
 
 TEST_F(SiteDayTest, WhatAnAdministratorTypesAndSees) {
-  ASSERT_TRUE(cluster_.Start());
+  Say("# A day at a site\n\n"
+      "Three servers, lic1, lic2 and lic3, run as one. This page is what an administrator types, "
+      "on\n"
+      "lic1 if it says nothing else, and what is printed; `tests/integration/site_day_test.cc` "
+      "plays\n"
+      "it against three daemons and compares. Dates, ports and paths are made alike.\n\n"
+      "## The evening before: the servers are installed\n\n"
+      "The packages are there ([install.md](install.md)), and on all three hosts the same license\n"
+      "file and the vendor's key. On each:");
+  for (const int node : {1, 2, 3}) {
+    const RunResult init = cluster_.Init(node);
+    EXPECT_EQ(init.exit_status, 0);
+    Show(absl::StrCat("triadd init", "    # on lic", node), PlainInit(init.output, node));
+  }
+  const RunResult again = cluster_.Init(1);
+  EXPECT_EQ(again.exit_status, 0);
+  Show("triadd init    # once more does no harm", PlainInit(again.output, 1));
+  Say("Then `systemctl start triadd` on each. All three have to meet once; from then on two are\n"
+      "enough.");
+  for (const int node : {1, 2, 3}) cluster_.StartNode(node);
   ASSERT_TRUE(WaitFor([&] {
     const auto status = cluster_.Status(1);
     return status && status->cluster_version() >= 3;  // all nodes have met
@@ -208,13 +233,7 @@ TEST_F(SiteDayTest, WhatAnAdministratorTypesAndSees) {
   // What came before it is not part of the day.
   const std::string morning =
       absl::FormatTime(absl::RFC3339_full, absl::Now(), absl::UTCTimeZone());
-  Say("# A day at a site\n\n"
-      "Three servers, lic1, lic2 and lic3, run as one. This page is what an administrator types "
-      "on\n"
-      "lic1, and what is printed; `tests/integration/site_day_test.cc` plays it against three\n"
-      "daemons and compares. Dates, ports and paths are made alike.\n\n"
-      "## Morning: the servers were installed yesterday\n\n"
-      "One of three may fail; lic1 leads.");
+  Say("\n## Morning\n\nOne of three may fail; lic1 leads.");
   Type("triad status --check");
   Type("triad verify --vendor-keys=" + cluster_.Keys() + " /etc/triad/license.dat");
   text_ = absl::StrReplaceAll(text_, {{cluster_.Keys(), "/etc/triad/vendors.d"}});
