@@ -167,6 +167,7 @@ void Session::Step() {
         MaybeAttach();
         MaybeHeartbeat();
         CheckConfirmation();
+        GiveStrangersBack();
         StepCalls();
       }
     }
@@ -251,6 +252,7 @@ void Session::NewSession() {
   answered_.clear();
   sent_.clear();
   early_.clear();
+  strangers_ = {};
 }
 
 void Session::CheckStart() {
@@ -464,21 +466,38 @@ void Session::Reconcile(const v1::SessionState& state, int64_t asked_ms) {
   }
   removed_reason_.clear();
   ReconcileQueues(state, asked_ms);
-  bool may_be_answers = false;
+  strangers_ = {};
+  for (const auto& [key, call] : calls_) {
+    if (IsGrant(call) && call.seq != 0 && !call.queued) strangers_.calls.insert(key);
+  }
+  for (const auto& [handle, holding] : theirs) {
+    // What lingers was given back, and what is borrowed stays out whoever asks.
+    const bool out = holding->borrowed_until_wall_ms() != 0 || holding->lingers_until_ms() != 0;
+    if (!out) strangers_.tickets[handle] = holding->ticket();
+  }
+}
+
+// Holdings that the last state had and that are none of ours, once the requests are answered that
+// may have brought them: a grant whose answer was lost, or one that a recovered cluster remembers
+// and we have given back since.
+void Session::GiveStrangersBack() {
+  if (strangers_.tickets.empty()) return;
+  std::erase_if(strangers_.calls, [this](uint64_t key) {
+    const auto call = calls_.find(key);
+    return call == calls_.end() || call->second.queued;
+  });
+  if (!strangers_.calls.empty()) return;
   std::set<uint64_t> ours;
   std::set<uint64_t> tickets;
   for (const auto& [id, held] : held_) ours.insert(held.view.handle);
-  for (auto& [key, call] : calls_) {
+  for (const auto& [key, call] : calls_) {
     if (call.kind == Call::Kind::kCheckin) ours.insert(call.handle);
     if (call.queued) tickets.insert(call.ticket);
-    if (IsGrant(call) && call.seq != 0 && !call.queued) may_be_answers = true;
   }
-  if (may_be_answers) return;  // their grants are on the way
-  for (const auto& [handle, holding] : theirs) {
-    const bool known = ours.count(handle) > 0 || tickets.count(holding->ticket()) > 0;
-    // What lingers was given back, and what is borrowed stays out whoever asks.
-    const bool out = holding->borrowed_until_wall_ms() != 0 || holding->lingers_until_ms() != 0;
-    if (!known && !out) CheckinHandle(handle, INT64_MAX, nullptr);
+  for (const auto& [handle, ticket] : std::exchange(strangers_, {}).tickets) {
+    if (ours.count(handle) == 0 && tickets.count(ticket) == 0) {
+      CheckinHandle(handle, INT64_MAX, nullptr);
+    }
   }
 }
 

@@ -225,6 +225,7 @@ class Session final : public Driven {
   void OnAttemptFailed(const Attempt& attempt, const v1::Failure& failure);
   void Reconcile(const v1::SessionState& state, int64_t asked_ms);
   void ReconcileHolding(LicenseId id, Held& held, const v1::Holding& holding, int64_t asked_ms);
+  void GiveStrangersBack();
   void LoseSession(absl::string_view reason);
   void MaybeHeartbeat();
   void OnHeartbeatAnswer(size_t server, const v1::HeartbeatAnswer& answer);
@@ -355,6 +356,13 @@ class Session final : public Driven {
 
   // What became of tickets that no answer has named yet.
   std::map<uint64_t, v1::SessionEvent> early_;
+
+  // Holdings in the last state that may be none of ours.
+  struct Strangers {
+    std::map<uint64_t, uint64_t> tickets;  // by handle
+    std::set<uint64_t> calls;              // under way then: one of them may have brought them
+  };
+  Strangers strangers_;
 
   std::map<LicenseId, Held> held_;
   LicenseId next_license_ = 1;

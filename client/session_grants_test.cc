@@ -165,6 +165,29 @@ TEST(SessionGrants, AHoldingNobodyKnowsIsGivenBack) {
   EXPECT_EQ(world.cluster.InUse(), 0u);
 }
 
+// Found by a drill: a busy application held on to what it had given back after a backup was made.
+TEST(SessionGrants, AHoldingNobodyKnowsIsGivenBackAlsoByWhoIsAskingForMore) {
+  World world;
+  world.Attach();
+  world.Hold();
+  v1::Holding orphan;
+  orphan.set_handle(77);
+  orphan.set_count(1);
+  world.cluster.only().holdings[77] = orphan;
+  world.cluster.modes[0] = Mode::kMute;
+  auto busy = world.Checkout();
+  world.cluster.overloaded = 3;  // whoever is asked next says: later
+  world.auto_up = false;
+  world.Down(0);
+  world.Pass(100);
+  EXPECT_FALSE(busy->status.has_value());
+  EXPECT_EQ(world.cluster.only().holdings.count(77), 1u) << "it may be what the request brought";
+  world.Pass(3000);
+  ASSERT_TRUE(busy->status.has_value() && busy->status->ok());
+  EXPECT_EQ(world.cluster.InUse(), 2u) << "what is held, and no more";
+  EXPECT_EQ(world.cluster.only().holdings.count(77), 0u);
+}
+
 // --- signed lines ---
 
 struct SignedWorld {

@@ -623,7 +623,8 @@ void Host::Begin(const storage::Identity& identity) {
   cluster_->checks().OnWiped(*this);
   auto opened = server::BeginAnew(Place(), identity, this);
   if (!opened.ok()) {
-    before_ = before;
+    // (One that rejoins has stored its new incarnation long before.)
+    if (before.incarnation != identity.incarnation) before_ = before;
     disk_.Begin(nullptr, nullptr);
     return Die(opened.status());
   }
