@@ -152,11 +152,11 @@ absl::StatusOr<server::OpenedData> Host::Open() {
   mirror.start_term = opened->recovered.snapshot_term;
   mirror.entries = opened->recovered.entries;
   // Stopped before the new identity was stored: all is as it was.
-  const std::optional<Before> before = std::exchange(before_, std::nullopt);
-  if (before && opened->identity.incarnation == before->incarnation) {
-    disk_.set_possible(before->possible);
-    put_out_ = true;
+  const bool as_before = before_ && opened->identity.incarnation == before_->incarnation;
+  if (as_before && !before_->possible.empty()) {
+    disk_.set_possible(std::exchange(before_->possible, {}));
   }
+  put_out_ = as_before && !opened->damage;
   if (opened->log != nullptr && std::exchange(goes_on_alone_, false)) {
     cluster_->checks().OnNewCluster(*this, mirror);
   } else if (opened->log != nullptr) {
