@@ -334,7 +334,7 @@ TEST(BadInput, APortInUseIsRefused) {
   ASSERT_EQ(listen(fd, 1), 0);
   cluster.InitAll();
   ExpectSays(Daemon(cluster, 1), kRefused,
-             {absl::StrCat("127.0.0.1:", cluster.port(1)), "in use", "SERVER line"});
+             {absl::StrCat(cluster.port(1), "@127.0.0.1"), "in use", "SERVER line"});
   close(fd);
   cluster.StartNode(1);
   EXPECT_EQ(cluster.WaitForLeader(), 1);

@@ -217,7 +217,8 @@ TEST_F(UsageTest, NamesAreLeftOutOfAnExportWhereThatIsWanted) {
   options.display = "annabels-desk:0";
   auto client = Client::Open(options);
   ASSERT_TRUE(client) << client.status().ToString();
-  ASSERT_TRUE(client->Checkout(Want("tserver_sdn", 3)));
+  const auto held = client->Checkout(Want("tserver_sdn", 3));
+  ASSERT_TRUE(held) << held.status().ToString();
   EXPECT_FALSE(client->Checkout(Want("tserver_sdn")));  // the record says who has them
   for (const char* form : {"--json", "--csv"}) {
     const std::string open = Tool(1, {"usage", form}).output;
