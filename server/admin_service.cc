@@ -62,6 +62,24 @@ bool IsLocalSocket(const std::string& peer) {
 
 }  // namespace
 
+void AdminCalls::Serve(CallPlace place, AsyncAdmin* service) {
+  const auto on_this = [this](auto method) {
+    return [this, method](auto* context, const auto* request, auto&& response) {
+      return (this->*method)(context, request, response);
+    };
+  };
+  using Service = AsyncAdmin;
+  TakeCalls(place, service, &Service::RequestGetStatus, on_this(&AdminCalls::GetStatus));
+  TakeCalls(place, service, &Service::RequestGetUsage, on_this(&AdminCalls::GetUsage));
+  TakeCalls(place, service, &Service::RequestTransferLead, on_this(&AdminCalls::TransferLead));
+  TakeCalls(place, service, &Service::RequestReread, on_this(&AdminCalls::Reread));
+  TakeCalls(place, service, &Service::RequestAct, on_this(&AdminCalls::Act));
+  TakeCalls(place, service, &Service::RequestRotateLogs, on_this(&AdminCalls::RotateLogs));
+  TakeCalls(place, service, &Service::RequestStop, on_this(&AdminCalls::Stop));
+  TakeCalls(place, service, &Service::RequestDrain, on_this(&AdminCalls::Drain));
+  TakeStreams(place, service, &Service::RequestReadUsage, on_this(&AdminCalls::ReadUsage));
+}
+
 grpc::Status AdminCalls::GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*,
                                    v1::NodeStatus* response) {
   auto status = std::make_shared<v1::NodeStatus>();
@@ -138,7 +156,7 @@ bool IsWanted(const license::UsageRow& row, const v1::ReadUsageRequest& request)
 // so a slow reader holds up nobody.
 grpc::Status AdminCalls::ReadUsage(grpc::ServerContext* context,
                                    const v1::ReadUsageRequest* request,
-                                   grpc::ServerWriter<v1::UsagePage>* writer) {
+                                   const std::function<bool(const v1::UsagePage&)>& write) {
   const grpc::Status allowed = CheckMayRead(*context);
   if (!allowed.ok()) return allowed;
   struct Answer {
@@ -169,7 +187,7 @@ grpc::Status AdminCalls::ReadUsage(grpc::ServerContext* context,
   query.from_ms = request->all() ? 0 : request->from_ms();
   query.bytes_max = kUsagePageBytes;
   bool first = true;
-  while (!context->IsCancelled()) {
+  for (;;) {
     auto read = ReadPage(usage_reader_, query);
     if (!read) return NoAnswer();
     v1::UsagePage page;
@@ -189,11 +207,11 @@ grpc::Status AdminCalls::ReadUsage(grpc::ServerContext* context,
       if (IsWanted(row, *request)) page.add_records(std::move(row.bytes));
     }
     query.from_ms = 0;
-    if ((first || page.records_size() > 0) && !writer->Write(page)) break;
+    // Also a page without any that are wanted: so it is noticed when the caller goes away.
+    if (!write(page)) return {grpc::StatusCode::CANCELLED, "the caller went away"};
     first = false;
     if (end) return grpc::Status::OK;
   }
-  return {grpc::StatusCode::CANCELLED, "the caller went away"};
 }
 
 grpc::Status AdminCalls::RotateLogs(grpc::ServerContext* context,

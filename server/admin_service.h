@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/calls.h"
 #include "server/disk_io.h"
 #include "server/event_loop.h"
 #include "server/log_control.h"
@@ -23,7 +24,7 @@
 
 namespace triad::server {
 
-// Where the files for a reread come from. Called by gRPC's threads; may block.
+// Where the files for a reread come from. Called by threads that may wait.
 struct FileSources {
   std::function<absl::StatusOr<Node::ReadFiles>()> own;
   std::function<absl::StatusOr<v1::FilesAnswer>(quorum::Slot, const v1::FilesRequest&)> ask;
@@ -36,7 +37,9 @@ struct AdminRights {
   bool anybody_reads = true;
 };
 
-class AdminCalls final : public v1::AdminService::Service {
+using AsyncAdmin = v1::AdminService::AsyncService;
+
+class AdminCalls final {
  public:
   // `who` names the one who calls, as the node sees it.
   AdminCalls(EventLoop* loop, AdminRights rights, FileSources files,
@@ -49,25 +52,28 @@ class AdminCalls final : public v1::AdminService::Service {
     logs_ = logs;
   }
 
+  // Takes calls of `service` from now on.
+  void Serve(CallPlace place, AsyncAdmin* service);
+
   grpc::Status GetStatus(grpc::ServerContext* context, const v1::GetStatusRequest* request,
-                         v1::NodeStatus* response) override;
+                         v1::NodeStatus* response);
   grpc::Status GetUsage(grpc::ServerContext* context, const v1::GetUsageRequest* request,
-                        v1::Usage* response) override;
+                        v1::Usage* response);
   grpc::Status TransferLead(grpc::ServerContext* context, const v1::TransferLeadRequest* request,
-                            v1::TransferLeadResponse* response) override;
+                            v1::TransferLeadResponse* response);
   grpc::Status ReadUsage(grpc::ServerContext* context, const v1::ReadUsageRequest* request,
-                         grpc::ServerWriter<v1::UsagePage>* writer) override;
+                         const std::function<bool(const v1::UsagePage&)>& write);
   grpc::Status RotateLogs(grpc::ServerContext* context, const v1::RotateLogsRequest* request,
-                          v1::RotateLogsResponse* response) override;
+                          v1::RotateLogsResponse* response);
 
   grpc::Status Reread(grpc::ServerContext* context, const v1::RereadRequest* request,
-                      v1::RereadResponse* response) override;
+                      v1::RereadResponse* response);
   grpc::Status Stop(grpc::ServerContext* context, const v1::StopRequest* request,
-                    v1::StopResponse* response) override;
+                    v1::StopResponse* response);
   grpc::Status Drain(grpc::ServerContext* context, const v1::DrainRequest* request,
-                     v1::DrainResponse* response) override;
+                     v1::DrainResponse* response);
   grpc::Status Act(grpc::ServerContext* context, const v1::ActRequest* request,
-                   v1::ActResponse* response) override;
+                   v1::ActResponse* response);
 
  private:
   absl::StatusOr<std::shared_ptr<const Node::ReadFiles>> FilesOf(uint32_t from);

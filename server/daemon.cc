@@ -151,6 +151,7 @@ class Daemon {
   std::unique_ptr<LogThread> log_thread_;
   std::unique_ptr<LedgerThread> ledger_thread_;
   std::atomic<int64_t> turned_ms_{0};  // when the loop last came round
+  int64_t tended_ms_ = 0;              // when it last did what need not be done each time
   std::atomic<bool> ready_{false};
   absl::Mutex page_mutex_;
   std::string page_ ABSL_GUARDED_BY(page_mutex_);
@@ -563,6 +564,7 @@ bool Daemon::AfterBatch() {
   turned_ms_ = clock_.NowMs();
   node_->OnTimer();
   node_->Flush();
+  wire_->Flush();
   if (node_->fatal()) {
     logger_->Log(LogLevel::kError, *node_->fatal());
     if (node_->disk_failed()) _exit(kExitDiskFailed);  // its thread will not come back
@@ -573,7 +575,11 @@ bool Daemon::AfterBatch() {
   if (stop_since_ms_) {
     return !node_->MayStop() && clock_.NowMs() - *stop_since_ms_ < kStopTimeoutMs;
   }
-  Tell();
+  if (turned_ms_ - tended_ms_ >= kTickMs) {
+    tended_ms_ = turned_ms_;
+    wire_->OnTick(turned_ms_);
+    Tell();
+  }
   return true;
 }
 
@@ -648,6 +654,8 @@ int RunDaemon(const Flags& flags, Logger* logger) {
   if (flags.validate) return Validate(flags, logger);
   grpc_listener = logger;
   gpr_set_log_function(ListenToGrpc);
+  // Debian's Abseil looks for deadlocks at every lock, as in a debug build.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   const int status = Daemon(flags, logger).Run();
   grpc_listener = nullptr;
   return status;

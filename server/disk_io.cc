@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "server/system.h"
 
 namespace triad::server {
 namespace {
@@ -58,6 +59,7 @@ void LogThread::CheckDisk(const absl::Status& status) {
 }
 
 void LogThread::Run() {
+  NameThread("log");
   bool noted = true;
   storage::Log* log = nullptr;
   for (;;) {
@@ -221,6 +223,7 @@ void LedgerThread::AdoptStaged() {
 }
 
 void LedgerThread::Run() {
+  NameThread("ledger");
   for (;;) {
     std::deque<Job> jobs;
     {

@@ -52,6 +52,8 @@ class PeerTransport {
   // On the stream that this node dialled to `to`. May drop the message when the stream is down or
   // its queue is full.
   virtual void Send(quorum::Slot to, v1::PeerMessage message) = 0;
+  // What was sent until now may gather no longer.
+  virtual void FlushPeers() {}
   // On an incoming stream: answers to a Hello only.
   virtual void Answer(LinkId link, v1::PeerMessage message) = 0;
   virtual void CloseLink(LinkId link) = 0;

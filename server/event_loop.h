@@ -1,11 +1,13 @@
 // The one thread that runs a Node: events come in from any thread, are run in order, and after each
-// batch the Node makes their effects happen.
+// batch the Node makes their effects happen. Between batches it sleeps in a Sleeper.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
+#include <thread>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -17,7 +19,23 @@ class EventLoop {
  public:
   using Event = std::function<void()>;
 
-  explicit EventLoop(Clock* clock) : clock_(clock) {}
+  // What the loop's thread sleeps in. The daemon's is gRPC's completion queue, so that a message
+  // from the network needs no second thread to get here.
+  class Sleeper {
+   public:
+    virtual ~Sleeper() = default;
+    // On the loop's thread: returns after `timeout_ms`, after Wake(), or when something happened
+    // that posted events; what is ready without waiting is taken too, up to a limit.
+    virtual void Sleep(int64_t timeout_ms) = 0;
+    // From any thread; a Wake() before a Sleep() ends that at once.
+    virtual void Wake() = 0;
+  };
+
+  explicit EventLoop(Clock* clock);
+  ~EventLoop();
+
+  // Before Run; must outlive it. Without one only events wake the loop.
+  void set_sleeper(Sleeper* sleeper) { sleeper_ = sleeper; }
 
   // Thread-safe; never blocks. After the loop has ended events are dropped.
   void Post(Event event) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -32,9 +50,17 @@ class EventLoop {
   bool Ask(std::function<void()> query, int64_t timeout_ms) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  class OwnSleeper;
+
+  void SleepUntil(int64_t ms) ABSL_LOCKS_EXCLUDED(mutex_);
+
   Clock* const clock_;
+  const std::unique_ptr<OwnSleeper> own_sleeper_;
+  Sleeper* sleeper_;
   absl::Mutex mutex_;
   std::deque<Event> events_ ABSL_GUARDED_BY(mutex_);
+  bool asleep_ ABSL_GUARDED_BY(mutex_) = false;  // and nobody has woken it
+  std::thread::id thread_ ABSL_GUARDED_BY(mutex_);
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -1,8 +1,8 @@
 // Long-lived gRPC streams on a completion queue, both ends, with what every one of them needs done
-// alike: one read always pending (it is how a broken stream is noticed), one write at a time,
-// everything that gathers meanwhile sent as one batch, a bounded queue.
+// alike: one read always pending (it is how a broken stream is noticed), one write at a time, what
+// gathers until Flush() or while a write is under way sent as one batch, a bounded queue.
 //
-// Thread-safety: Send and Cancel from any thread; OnOp from the completion queue's thread only.
+// Thread-safety: Gather, Flush and Cancel from any thread; the rest on the completion queue's.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -66,19 +66,28 @@ class Stream : public std::enable_shared_from_this<Stream<Rpc, InBatch, OutBatch
         queue_bytes_max_(queue_bytes_max) {}
   virtual ~Stream() = default;
 
-  // FALSE: not sent, the stream is closed or its queue is full.
-  bool Send(OutMessage message) ABSL_LOCKS_EXCLUDED(mutex_) {
+  enum class Taken {
+    kNot,    // the stream is closed or its queue is full
+    kFirst,  // nothing else waits and nothing is being written: Flush() must follow
+    kMore,   // it leaves with what waits already
+  };
+
+  // Takes a message to be sent with all others that gather until Flush().
+  Taken Gather(OutMessage message) ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
-    if (!open_ || static_cast<size_t>(gathering_.messages_size()) >= queue_messages_max_)
-      return false;
-    gathering_bytes_ += message.ByteSizeLong();
-    if (gathering_bytes_ > queue_bytes_max_ && gathering_.messages_size() > 0) {
-      gathering_bytes_ -= message.ByteSizeLong();
-      return false;
-    }
+    const int count = gathering_.messages_size();
+    if (!open_ || static_cast<size_t>(count) >= queue_messages_max_) return Taken::kNot;
+    const size_t bytes = message.ByteSizeLong();
+    if (gathering_bytes_ + bytes > queue_bytes_max_ && count > 0) return Taken::kNot;
+    gathering_bytes_ += bytes;
     gathering_.add_messages()->Swap(&message);
-    if (!writing_) StartWrite();
-    return true;
+    return count == 0 && !writing_ ? Taken::kFirst : Taken::kMore;
+  }
+
+  // Sends what has gathered, unless that is under way: then the rest follows by itself.
+  void Flush() ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    if (open_ && !writing_ && gathering_.messages_size() > 0) StartWrite();
   }
 
   virtual void Cancel() = 0;

@@ -66,11 +66,25 @@ inline constexpr int64_t kHeardMs = 1'000;
 // A request that was sent on its way but has no outcome: the client retries elsewhere long before.
 inline constexpr int64_t kRequestTimeoutMs = 4'500;
 // A relayed batch without an answer is sent again, perhaps to another leader; Apply does it once.
-inline constexpr int64_t kRelayTimeoutMs = 300;
+// Longer than a leader may hold it while slow disks finish their rounds; a broken link or another
+// leader is noticed otherwise.
+inline constexpr int64_t kRelayTimeoutMs = 1'500;
 // After a refusal by the leader (it hands over, or is not ready yet) a follower waits this long.
 inline constexpr int64_t kRelayPauseMs = 20;
 // Relayed and not answered: bounds what one round trip carries.
 inline constexpr size_t kRelayBatchesMax = 8;
+// A leader holds so many of them until the next round begins; the rest it refuses.
+inline constexpr size_t kRelaysHeldMax = 64;
+// Rounds of the log (one batch to every disk) under way: the second gathers the network's time, and
+// more would only make each smaller.
+inline constexpr size_t kRoundsMax = 2;
+// Operations of the network that the loop takes before it acts on them.
+inline constexpr int kQueueEventsAtOnce = 256;
+// Calls of tools, and of the other nodes, that are answered at a time, and that wait for it.
+inline constexpr size_t kCallThreadsMax = 8;
+inline constexpr size_t kCallsWaitingMax = 256;
+// Health and reflection streams that are open at a time: monitors, and who looks around.
+inline constexpr size_t kStandardCallsMax = 1'024;
 inline constexpr int64_t kReadTimeoutMs = 1'900;
 // Until a connection has to have said what it is: TLS and HTTP/2, over the slowest of networks. The
 // default, 2 min, is for whoever wants to hold descriptors.

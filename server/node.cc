@@ -170,7 +170,8 @@ bool Node::MayStop() const {
 
 // ------------------------------------------------------------------------------------------
 // Effects, in their order:
-//   1. what was asked since the last time is appended (leader) or relayed (follower);
+//   1. what was asked since the last time is appended (leader, when a round may begin) or relayed
+//   (follower);
 //   2. messages that may leave at once; the log's write is started; messages that wait for it are
 //   held;
 //   3. committed entries are applied: ledger, then who is attached here, then the answers;
@@ -181,6 +182,9 @@ bool Node::MayStop() const {
 void Node::Propose() {
   ProposeFirstInstall();
   if (Leads() && !ReadyToPropose()) return;
+  if (Leads() && !MayBeginRound()) return;
+  const quorum::Index before = core_->last_index();
+  AppendRelays();
   Proposals::Route route;
   route.leads = Leads();
   route.leader = core_->leader();
@@ -189,6 +193,14 @@ void Node::Propose() {
   if (proposals_.has_queued() || !route.leads) {
     proposals_.Send(route, &*core_, NewStamp(), env_.clock->NowMs());
   }
+  if (Leads() && core_->last_index() > before) rounds_.push_back(core_->last_index());
+}
+
+// What comes in while rounds are under way gathers for the next one: without that each message
+// would be a round of its own, with its own sync on three disks. A lone request never waits.
+bool Node::MayBeginRound() {
+  while (!rounds_.empty() && rounds_.front() <= core_->commit_index()) rounds_.pop_front();
+  return rounds_.size() < kRoundsMax;
 }
 
 void Node::Flush() {
@@ -208,6 +220,7 @@ void Node::Flush() {
 
 void Node::Act(quorum::Ready ready) {
   SendQuorum(ready.send_now);
+  env_.peers->FlushPeers();  // their disks work in parallel with this one's
   if (ready.write_id != 0) {
     last_write_ = ready.write_id;
     writes_under_way_.emplace_back(ready.write_id, running_ms_);

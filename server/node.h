@@ -212,6 +212,7 @@ class Node : private Proposals::Sink {
   std::optional<std::string> TooOld(uint32_t needed) const;
   quorum::Members MembersAt(const license::Ledger& ledger) const;
   void Propose();
+  bool MayBeginRound();
   void Act(quorum::Ready ready);
   void Apply(const quorum::Entry& entry);
   void Applied(const quorum::Entry& entry, const v1::LogRecord& record,
@@ -237,6 +238,8 @@ class Node : private Proposals::Sink {
   void TellRefusals();
   void OnPeerMessage(quorum::Slot from, v1::PeerMessage message);
   void OnRelay(quorum::Slot from, v1::Relay relay);
+  void RefuseRelay(quorum::Slot to, const v1::Relay& relay, const char* why);
+  void AppendRelays();
   void SendQuorum(const std::vector<quorum::Message>& messages);
 
   // --- node_members.cc
@@ -327,6 +330,8 @@ class Node : private Proposals::Sink {
   bool disk_stuck_ = false;
   bool disk_failed_ = false;
 
+  std::vector<std::pair<quorum::Slot, v1::Relay>> relays_;  // of followers, for the next round
+  std::deque<quorum::Index> rounds_;  // the last entry of each that is not committed
   int ledger_writes_under_way_ = 0;
   int64_t ledger_written_ms_ = 0;
   bool ledger_sync_under_way_ = false;

@@ -60,6 +60,7 @@ void Node::WatchLead() {
   if (new_lead || !leads) {
     expiry_.StopLeading();
     proposals_.DropExpiries();
+    rounds_.clear();
     install_proposed_ = false;
     version_proposed_ = false;
     low_space_ms_.clear();

@@ -108,15 +108,28 @@ void Node::OnOutgoingDown(Slot peer) {
 }
 
 void Node::OnRelay(Slot from, v1::Relay relay) {
-  if (ReadyToPropose()) {
-    proposals_.AppendRelayed(from, std::move(relay), &*core_, NewStamp(),
-                             [this](const v1::Command& command) { return Objection(command); });
-    return;
-  }
+  if (!ReadyToPropose()) return RefuseRelay(from, relay, "not the leader");
+  if (relays_.size() >= kRelaysHeldMax) return RefuseRelay(from, relay, "too much is under way");
+  relays_.emplace_back(from, std::move(relay));
+}
+
+void Node::RefuseRelay(Slot to, const v1::Relay& relay, const char* why) {
   v1::PeerMessage answer;
   answer.mutable_relay_answer()->set_first_id(relay.first_id());
-  answer.mutable_relay_answer()->set_refusal("not the leader");
-  env_.peers->Send(from, std::move(answer));
+  answer.mutable_relay_answer()->set_refusal(why);
+  env_.peers->Send(to, std::move(answer));
+}
+
+// What followers have relayed since the last round.
+void Node::AppendRelays() {
+  for (auto& [from, relay] : std::exchange(relays_, {})) {
+    if (!Leads()) {
+      RefuseRelay(from, relay, "not the leader");
+      continue;
+    }
+    proposals_.AppendRelayed(from, std::move(relay), &*core_, NewStamp(),
+                             [this](const v1::Command& command) { return Objection(command); });
+  }
 }
 
 void Node::OnPeerMessage(Slot from, v1::PeerMessage message) {

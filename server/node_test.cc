@@ -22,6 +22,10 @@ class NodeTest : public ::testing::Test {
     follower_ = world_.AFollower();
     other_ = 6 - leader_ - follower_;
   }
+  bool Answered(int k, ConnectionId connection, uint64_t id) {
+    const auto* answer = world_.Answer(k, connection, id);
+    return answer != nullptr && answer->has_outcome();
+  }
   bool Granted(int k, ConnectionId connection, uint64_t id) {
     const auto* answer = world_.Answer(k, connection, id);
     return answer != nullptr && answer->outcome().has_granted();
@@ -58,6 +62,44 @@ TEST_F(NodeTest, TheSameRequestThroughTwoNodesCountsOnceAndHasOneAnswer) {
   EXPECT_EQ(world_.Answer(follower_, 5, first)->outcome().SerializeAsString(),
             world_.Answer(leader_, 6, second)->outcome().SerializeAsString());
   EXPECT_EQ(world_.CheckoutsAt(leader_), 1u);
+}
+
+// One batch to every disk at a time, and one more on its way: what comes meanwhile is one batch
+// too.
+TEST_F(NodeTest, WhatComesInWhileRoundsAreUnderWayGathersForTheNext) {
+  world_.Open(leader_, 5, "app");
+  world_.Open(follower_, 6, "far");
+  world_.Advance(200);
+  const quorum::Index before = world_.node(leader_).core()->last_index();
+  world_.host(follower_).disk_stuck = world_.host(other_).disk_stuck = true;
+  std::vector<uint64_t> ids;
+  for (uint64_t seq = 1; seq <= 5; ++seq) {
+    ids.push_back(world_.Checkout(leader_, 5, "app", seq));
+    (void)world_.Checkout(follower_, 6, "far", seq);
+  }
+  EXPECT_EQ(world_.node(leader_).core()->last_index(), before + kRoundsMax);
+  world_.host(follower_).disk_stuck = world_.host(other_).disk_stuck = false;
+  ASSERT_TRUE(world_.Until([&] { return Answered(leader_, 5, ids.back()); }));
+  for (const uint64_t id : ids) EXPECT_TRUE(Answered(leader_, 5, id));
+  world_.Advance(100);
+  EXPECT_EQ(world_.node(leader_).core()->last_index(), before + 10) << "each once in the log";
+}
+
+// Rounds that an old leader could not finish do not hold up the next time that it leads.
+TEST_F(NodeTest, ALeaderThatComesBackBeginsWithNoRoundUnderWay) {
+  const std::string token = world_.Open(leader_, 5, "app");
+  world_.Isolate(leader_);
+  for (uint64_t seq = 1; seq <= 3; ++seq) world_.Checkout(leader_, 5, "app", seq);
+  ASSERT_TRUE(world_.Until([&] { return world_.Leader() != 0 && world_.Leader() != leader_; }));
+  world_.HealAll();
+  const int old = leader_;
+  ASSERT_TRUE(world_.Until([&] {
+    const int now = world_.Leader();
+    if (now != 0 && now != old) (void)world_.node(now).TransferLead(static_cast<quorum::Slot>(old));
+    return now == old;
+  }));
+  const uint64_t id = world_.Checkout(old, 7, "app", 4, token);
+  EXPECT_TRUE(world_.Until([&] { return Answered(old, 7, id); }));
 }
 
 TEST_F(NodeTest, AForgedSessionIsRefused) {

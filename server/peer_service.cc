@@ -11,6 +11,17 @@
 
 namespace triad::server {
 
+void PeerCalls::Serve(CallPlace place, AsyncPeer* service) {
+  const auto on_this = [this](auto method) {
+    return [this, method](auto* context, const auto* request, auto* response) {
+      return (this->*method)(context, request, response);
+    };
+  };
+  TakeCalls(place, service, &AsyncPeer::RequestFetchSnapshot, on_this(&PeerCalls::FetchSnapshot));
+  TakeCalls(place, service, &AsyncPeer::RequestFetchUsage, on_this(&PeerCalls::FetchUsage));
+  TakeCalls(place, service, &AsyncPeer::RequestFetchFiles, on_this(&PeerCalls::FetchFiles));
+}
+
 grpc::Status PeerCalls::CheckNode(const grpc::ServerContext& context,
                                   const v1::Hello& hello) const {
   if (!certified_) return grpc::Status::OK;

@@ -3,7 +3,7 @@
 //
 // With TLS only a node's certificate may call, and only in the name of its own slot. Whether the
 // caller is of this cluster the Node judges by the Hello in the request, as it does on a link.
-// Called by gRPC's threads; waits for the Node's loop.
+// Called by threads that may wait (calls.h); waits for the Node's loop.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "server/calls.h"
 #include "server/disk_io.h"
 #include "server/event_loop.h"
 #include "server/node.h"
@@ -20,9 +21,9 @@
 
 namespace triad::server {
 
-using AsyncPeer = v1::PeerService::WithAsyncMethod_Link<v1::PeerService::Service>;
+using AsyncPeer = v1::PeerService::AsyncService;
 
-class PeerCalls final : public AsyncPeer {
+class PeerCalls final {
  public:
   // `certified`: there is TLS, and callers must show a node's certificate.
   PeerCalls(EventLoop* loop, bool certified,
@@ -32,12 +33,15 @@ class PeerCalls final : public AsyncPeer {
   void set_node(Node* node) { node_ = node; }
   void set_usage_reader(UsageReader* reader) { usage_reader_ = reader; }
 
+  // Takes calls of `service` from now on.
+  void Serve(CallPlace place, AsyncPeer* service);
+
   grpc::Status FetchSnapshot(grpc::ServerContext* context, const v1::SnapshotRequest* request,
-                             v1::SnapshotChunk* response) override;
+                             v1::SnapshotChunk* response);
   grpc::Status FetchUsage(grpc::ServerContext* context, const v1::UsageRequest* request,
-                          v1::UsageChunk* response) override;
+                          v1::UsageChunk* response);
   grpc::Status FetchFiles(grpc::ServerContext* context, const v1::FilesRequest* request,
-                          v1::FilesAnswer* response) override;
+                          v1::FilesAnswer* response);
 
  private:
   grpc::Status CheckNode(const grpc::ServerContext& context, const v1::Hello& hello) const;

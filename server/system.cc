@@ -6,6 +6,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netpacket/packet.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -92,6 +93,10 @@ void AddInterface(const ifaddrs& at, license::MachineIds* ids) {
 }
 
 }  // namespace
+
+void NameThread(const char* name) {
+  (void)pthread_setname_np(pthread_self(), name);
+}
 
 int64_t SystemClock::NowMs() {
   return ReadClockMs(CLOCK_BOOTTIME);

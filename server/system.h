@@ -56,6 +56,8 @@ class DiskProbe {
 
 // What cannot stand in a line as '?'.
 std::string OneLine(absl::string_view line);
+// What ps and top call the calling thread; at most 15 characters.
+void NameThread(const char* name);
 
 // One line an event on stderr: with the journal's priority prefix when the journal reads it, else
 // with date and time. Thread-safe.

@@ -1,8 +1,6 @@
 #include "server/wire.h"
 
 #include <grpcpp/alarm.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
-#include <grpcpp/health_check_service_interface.h>
 
 #include <algorithm>
 #include <functional>
@@ -15,14 +13,16 @@
 #include "absl/time/time.h"
 #include "server/admin_service.h"
 #include "server/admin_socket.h"
+#include "server/calls.h"
 #include "server/grpc_stream.h"
+#include "server/license_calls.h"
 #include "server/limits.h"
 #include "server/listener.h"
 #include "server/metrics.h"
 #include "server/peer_service.h"
+#include "server/standard_services.h"
 #include "server/system.h"
 #include "server/tls.h"
-#include "server/unary_calls.h"
 #include "triad/v1/license.grpc.pb.h"
 #include "triad/v1/peer.grpc.pb.h"
 
@@ -31,10 +31,7 @@ namespace {
 
 using quorum::Slot;
 
-using AsyncLicense = v1::LicenseService::WithAsyncMethod_Connect<v1::LicenseService::Service>;
-
 constexpr size_t kPeerQueueMessagesMax = 1u << 20;  // the bytes are what is bounded
-constexpr int64_t kUnaryTimeoutMs = kRequestTimeoutMs + 1'000;
 // Redialling a peer: gRPC's own back-off, kept short because a failover waits for it. Minimum and
 // maximum differ (with TLS an equal pair never recovers, quorum-notes E.4).
 constexpr int kDialBackoffMinMs = 50;
@@ -142,6 +139,43 @@ class DialledStream final
   FinishDone finished_{this};
 };
 
+// The loop's sleep: in the queue of all that comes from the network.
+class QueueSleeper final : public EventLoop::Sleeper {
+ public:
+  explicit QueueSleeper(grpc::CompletionQueue* queue) : queue_(queue) {}
+
+  void Sleep(int64_t timeout_ms) override {
+    gpr_timespec until = gpr_inf_past(GPR_CLOCK_MONOTONIC);
+    if (timeout_ms > 0) {
+      until = gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                           gpr_time_from_millis(timeout_ms, GPR_TIMESPAN));
+    }
+    void* tag = nullptr;
+    bool ok = false;
+    for (int taken = 0; taken < kQueueEventsAtOnce; ++taken) {
+      if (queue_->AsyncNext(&tag, &ok, until) != grpc::CompletionQueue::GOT_EVENT) return;
+      static_cast<Operation*>(tag)->Done(ok);
+      until = gpr_inf_past(GPR_CLOCK_MONOTONIC);
+    }
+  }
+
+  void Wake() override {
+    // An alarm that is on its way wakes for all.
+    if (woken_.under_way.exchange(true)) return;
+    alarm_.Set(queue_, gpr_inf_past(GPR_CLOCK_MONOTONIC), static_cast<Operation*>(&woken_));
+  }
+
+ private:
+  struct Woken final : Operation {
+    void Done(bool) override { under_way = false; }
+    std::atomic<bool> under_way{false};
+  };
+
+  grpc::CompletionQueue* const queue_;
+  Woken woken_;
+  grpc::Alarm alarm_;
+};
+
 // Deletes itself when it is done.
 class OneTime final : public Operation {
  public:
@@ -175,72 +209,6 @@ void TellOfRequest(const Wire::Config& config, const Caller& caller,
 
 }  // namespace
 
-// Unary LicenseService.Call, beside the asynchronous Connect.
-class LicenseCalls final : public AsyncLicense {
- public:
-  LicenseCalls(const Wire::Config* config, EventLoop* loop, UnaryCalls* calls,
-               std::atomic<uint64_t>* next_id)
-      : config_(config), loop_(loop), calls_(calls), next_id_(next_id) {}
-
-  void set_node(Node* node) { node_ = node; }
-
-  grpc::Status Call(grpc::ServerContext* context, const v1::ClientMessage* request,
-                    v1::ServerMessage* response) override {
-    Caller caller{(*next_id_)++, AddressOfPeer(context->peer()), /*unary=*/true};
-    const auto call = calls_->Begin(caller.connection);
-    loop_->Post([this, caller, message = *request, begun_us = MonotonicUs()] {
-      TellOfRequest(*config_, caller, message, begun_us);
-      node_->OnClientMessage(caller, message);
-    });
-    const bool answered =
-        call->answered.WaitForNotificationWithTimeout(absl::Milliseconds(kUnaryTimeoutMs));
-    calls_->End(caller.connection);
-    loop_->Post([this, caller] {
-      if (config_->on_closed) config_->on_closed(caller.connection);
-      node_->OnClientClosed(caller.connection);
-    });
-    if (!answered) {
-      return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED,
-                          "no answer in time: the request may still take effect");
-    }
-    *response = call->answer;
-    return response->has_failure() ? StatusOf(response->failure()) : grpc::Status::OK;
-  }
-
- private:
-  // A request that got no answer is a status; the failure itself stands in the details.
-  static grpc::Status StatusOf(const v1::Failure& failure) {
-    grpc::StatusCode code = grpc::StatusCode::FAILED_PRECONDITION;
-    switch (failure.why()) {
-      case v1::Failure::OVERLOADED:
-      case v1::Failure::DISK_LOW:
-        code = grpc::StatusCode::RESOURCE_EXHAUSTED;
-        break;
-      case v1::Failure::MALFORMED:
-        code = grpc::StatusCode::INVALID_ARGUMENT;
-        break;
-      case v1::Failure::SESSION_UNKNOWN:
-        code = grpc::StatusCode::NOT_FOUND;
-        break;
-      case v1::Failure::TIMED_OUT:
-        code = grpc::StatusCode::DEADLINE_EXCEEDED;
-        break;
-      default:
-        break;
-    }
-    if (!failure.certain() && code != grpc::StatusCode::DEADLINE_EXCEEDED) {
-      code = grpc::StatusCode::UNAVAILABLE;
-    }
-    return grpc::Status(code, failure.reason(), failure.SerializeAsString());
-  }
-
-  const Wire::Config* const config_;
-  EventLoop* const loop_;
-  UnaryCalls* const calls_;
-  std::atomic<uint64_t>* const next_id_;
-  Node* node_ = nullptr;
-};
-
 // One chunk on its way to this node.
 struct UsageCall {
   grpc::ClientContext context;
@@ -261,7 +229,12 @@ struct Wire::Impl {
       : config(std::move(config_in)),
         loop(loop_in),
         logger(logger_in),
-        license(&config, loop_in, &unary, &next_id),
+        calls(&license, {[this] { return next_id++; },
+                         [this](const Caller& caller, v1::ClientMessage message) {
+                           TellOfRequest(config, caller, message, MonotonicUs());
+                           node->OnClientMessage(caller, std::move(message));
+                         },
+                         [this](ConnectionId id) { OnClosed(id, /*cut_here=*/false); }}),
         peer(loop_in, config.tls != nullptr, config.read_files),
         admin(
             loop_in,
@@ -281,17 +254,26 @@ struct Wire::Impl {
 
   std::atomic<uint64_t> next_id{1};
   std::atomic<int64_t> next_stranger_s{0};  // when a refused link is told of again
-  UnaryCalls unary;
-  LicenseCalls license;
+  AsyncLicense license;
+  AsyncPeer peer_service;
+  AsyncAdmin admin_service;
+  StandardServices standard{kStandardCallsMax};
+  LicenseCalls calls;
   PeerCalls peer;
   AdminCalls admin;
+  // Those of the other nodes need not wait behind those of tools.
+  CallWorkers peer_workers{kCallThreadsMax, kCallsWaitingMax};
+  CallWorkers admin_workers{kCallThreadsMax, kCallsWaitingMax};
   std::unique_ptr<grpc::ServerCompletionQueue> queue;
   std::unique_ptr<grpc::Server> server;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
   Listener listener;
   AdminSocket admin_socket;
-  std::thread thread;
+  std::unique_ptr<QueueSleeper> sleeper;
   std::atomic<bool> stopping{false};
+  // Streams with messages that wait for FlushPeers or Flush; the loop's.
+  std::vector<std::shared_ptr<ClientStream>> clients_to_flush;
+  std::vector<std::shared_ptr<DialledStream>> peers_to_flush;
 
   struct Peer {
     Node::Server server;
@@ -305,6 +287,7 @@ struct Wire::Impl {
   std::set<ConnectionId> cut_off ABSL_GUARDED_BY(mutex);  // by this node, not closed yet
   std::map<LinkId, std::shared_ptr<PeerStream>> links ABSL_GUARDED_BY(mutex);
   std::map<Slot, Peer> peers ABSL_GUARDED_BY(mutex);
+  int dialled ABSL_GUARDED_BY(mutex) = 0;  // streams that are not over
   std::set<std::shared_ptr<SnapshotCall>> fetches ABSL_GUARDED_BY(mutex);
   std::set<std::shared_ptr<UsageCall>> usage_fetches ABSL_GUARDED_BY(mutex);
 
@@ -320,7 +303,7 @@ struct Wire::Impl {
   bool TooManyClients();
   void CutOff(ConnectionId id);
   void CloseLink(LinkId link);
-  void Serve();
+  void OnClosed(ConnectionId id, bool cut_here);
 };
 
 Wire::Wire(Config config, EventLoop* loop, Logger* logger)
@@ -337,8 +320,6 @@ void Wire::SetUsage(UsageReader* reader, LogControl* logs) {
 }
 
 absl::Status Wire::Impl::Listen() {
-  grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   const auto own = std::find_if(config.servers.begin(), config.servers.end(),
                                 [this](const auto& server) { return server.slot == config.self; });
@@ -367,8 +348,9 @@ absl::Status Wire::Impl::Listen() {
   const absl::Status bound = listener.Listen(listen);
   if (!bound.ok()) return bound;
   builder.RegisterService(&license);
-  builder.RegisterService(&peer);
-  builder.RegisterService(&admin);
+  builder.RegisterService(&peer_service);
+  builder.RegisterService(&admin_service);
+  builder.RegisterAsyncGenericService(standard.generic());
   queue = builder.AddCompletionQueue();
   server = builder.BuildAndStart();
   if (server == nullptr) return absl::UnavailableError("gRPC does not start");
@@ -462,13 +444,19 @@ bool Wire::Impl::MayLink(const grpc::ServerContext& context, Slot* certified) {
 
 absl::Status Wire::Start(Node* node) {
   impl_->node = node;
-  impl_->license.set_node(node);
   impl_->peer.set_node(node);
   impl_->admin.set_node(node);
   const absl::Status listening = impl_->Listen();
   if (!listening.ok()) return listening;
   impl_->AcceptClient();
   impl_->AcceptPeer();
+  grpc::ServerCompletionQueue* const queue = impl_->queue.get();
+  impl_->calls.Serve(queue);
+  impl_->peer.Serve({queue, &impl_->peer_workers}, &impl_->peer_service);
+  impl_->admin.Serve({queue, &impl_->admin_workers}, &impl_->admin_service);
+  impl_->standard.Serve(queue);
+  impl_->sleeper = std::make_unique<QueueSleeper>(queue);
+  impl_->loop->set_sleeper(impl_->sleeper.get());
   for (const Node::Server& server : impl_->config.servers) {
     if (server.slot == impl_->config.self) continue;
     absl::MutexLock lock(&impl_->mutex);
@@ -476,7 +464,6 @@ absl::Status Wire::Start(Node* node) {
     peer.server = server;
     peer.stub = impl_->MakeStub(server);
   }
-  impl_->thread = std::thread([this] { impl_->Serve(); });
   for (const Node::Server& server : impl_->config.servers) {
     if (server.slot != impl_->config.self) impl_->Dial(server.slot);
   }
@@ -490,10 +477,9 @@ void Wire::UseNewCertificates() {
   for (auto& [slot, peer] : impl_->peers) peer.stub = impl_->MakeStub(peer.server);
 }
 
-void Wire::Impl::Serve() {
-  void* tag = nullptr;
-  bool ok = false;
-  while (queue->Next(&tag, &ok)) static_cast<Operation*>(tag)->Done(ok);
+void Wire::Impl::OnClosed(ConnectionId id, bool cut_here) {
+  if (config.on_closed) config.on_closed(id);
+  node->OnClientClosed(id, cut_here);
 }
 
 // Always one stream waiting to be taken up.
@@ -521,10 +507,7 @@ void Wire::Impl::AcceptClient() {
       clients.erase(id);
       cut_here = cut_off.erase(id) > 0;
     }
-    loop->Post([this, id, cut_here] {
-      if (config.on_closed) config.on_closed(id);
-      node->OnClientClosed(id, cut_here);
-    });
+    loop->Post([this, id, cut_here] { OnClosed(id, cut_here); });
   };
   auto stream = std::make_shared<ClientStream>(std::move(handler), kClientQueueMessagesMax,
                                                kWireMessageBytesMax / 2);
@@ -588,8 +571,8 @@ void Wire::Impl::AcceptPeer() {
     }
     stream->Open();
   };
-  peer.RequestLink(&raw->context, &raw->stream, queue.get(), queue.get(),
-                   static_cast<Operation*>(new OneTime(std::move(accepted))));
+  peer_service.RequestLink(&raw->context, &raw->stream, queue.get(), queue.get(),
+                           static_cast<Operation*>(new OneTime(std::move(accepted))));
 }
 
 void Wire::Impl::Dial(Slot slot) {
@@ -620,6 +603,7 @@ void Wire::Impl::Dial(Slot slot) {
   absl::MutexLock lock(&mutex);
   if (stopping) return;  // Stop() cancels only what it finds here
   peers[slot].stream = stream;
+  ++dialled;
   stream->Dial(peers[slot].stub.get(), queue.get());
 }
 
@@ -627,6 +611,7 @@ void Wire::Impl::Dial(Slot slot) {
 void Wire::Impl::DialLater(Slot slot) {
   auto again = [this, slot](bool) { Dial(slot); };
   absl::MutexLock lock(&mutex);
+  --dialled;
   if (stopping) return;
   peers[slot].alarm.Set(queue.get(),
                         std::chrono::system_clock::now() + std::chrono::milliseconds(kRedialMs),
@@ -663,17 +648,30 @@ void Wire::Stop() {
   }
   impl_->listener.Stop();
   impl_->admin_socket.Stop();
-  impl_->unary.EndAll();
+  impl_->calls.EndAll();
+  // The loop has ended, and what ends now must be handled all the same.
+  std::thread rest([queue = impl_->queue.get()] {
+    void* tag = nullptr;
+    bool ok = false;
+    while (queue->Next(&tag, &ok)) static_cast<Operation*>(tag)->Done(ok);
+  });
   impl_->server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(500));
+  impl_->peer_workers.Stop();
+  impl_->admin_workers.Stop();
+  {
+    // The server has waited for the streams that it took, not for those that were dialled.
+    const auto over = [impl = impl_.get()]()
+                          ABSL_EXCLUSIVE_LOCKS_REQUIRED(impl->mutex) { return impl->dialled == 0; };
+    absl::MutexLock lock(&impl_->mutex);
+    impl_->mutex.Await(absl::Condition(&over));
+  }
   impl_->queue->Shutdown();
-  if (impl_->thread.joinable()) impl_->thread.join();
+  rest.join();
 }
 
 void Wire::SetServing(bool alive, bool licenses) {
-  auto* health = impl_->server == nullptr ? nullptr : impl_->server->GetHealthCheckService();
-  if (health == nullptr) return;
-  health->SetServingStatus("", alive);
-  health->SetServingStatus("triad.v1.LicenseService", licenses);
+  impl_->standard.SetServing("", alive);
+  impl_->standard.SetServing("triad.v1.LicenseService", licenses);
 }
 
 void Wire::Send(Slot to, v1::PeerMessage message) {
@@ -684,7 +682,25 @@ void Wire::Send(Slot to, v1::PeerMessage message) {
     if (it == impl_->peers.end() || !it->second.up) return;
     stream = it->second.stream;
   }
-  (void)stream->Send(std::move(message));  // a full queue drops it, as a network would
+  // A full queue drops it, as a network would.
+  if (stream->Gather(std::move(message)) == DialledStream::Taken::kFirst) {
+    impl_->peers_to_flush.push_back(std::move(stream));
+  }
+}
+
+void Wire::FlushPeers() {
+  for (const auto& stream : impl_->peers_to_flush) stream->Flush();
+  impl_->peers_to_flush.clear();
+}
+
+void Wire::Flush() {
+  FlushPeers();
+  for (const auto& stream : impl_->clients_to_flush) stream->Flush();
+  impl_->clients_to_flush.clear();
+}
+
+void Wire::OnTick(int64_t now_ms) {
+  impl_->calls.EndLate(now_ms);
 }
 
 void Wire::Answer(LinkId link, v1::PeerMessage message) {
@@ -695,7 +711,8 @@ void Wire::Answer(LinkId link, v1::PeerMessage message) {
     if (it == impl_->links.end()) return;
     stream = it->second;
   }
-  (void)stream->Send(std::move(message));
+  (void)stream->Gather(std::move(message));
+  stream->Flush();
 }
 
 void Wire::FetchUsage(Slot from, v1::UsageRequest request) {
@@ -772,11 +789,20 @@ void Wire::Send(ConnectionId connection, v1::ServerMessage message) {
     if (it != impl_->clients.end()) stream = it->second;
   }
   if (stream == nullptr) {
-    impl_->unary.Answer(connection, &message);
+    impl_->calls.Answer(connection, &message);
     return;
   }
-  // A reader slower than its queue is long is cut off; it resumes its sessions.
-  if (!stream->Send(std::move(message))) impl_->CutOff(connection);
+  switch (stream->Gather(std::move(message))) {
+    case ClientStream::Taken::kFirst:
+      impl_->clients_to_flush.push_back(std::move(stream));
+      break;
+    case ClientStream::Taken::kMore:
+      break;
+    case ClientStream::Taken::kNot:
+      // A reader slower than its queue is long is cut off; it resumes its sessions.
+      impl_->CutOff(connection);
+      break;
+  }
 }
 
 }  // namespace triad::server

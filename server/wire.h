@@ -1,9 +1,9 @@
 // The daemon's gRPC: one port for clients, peers, administrators, health and reflection, and the
-// streams that this node dials to the others. One completion queue, one thread: every event only
-// moves messages to the Node's loop.
+// streams that this node dials to the others.
 //
-// The long streams (LicenseService.Connect, PeerService.Link) run on the queue; unary calls, of
-// tools and for chunks of a snapshot, use gRPC's own synchronous threads and wait for the loop.
+// One completion queue, which the Node's loop itself sleeps in: the thread that takes a message
+// from the network is the one that acts on it. No other thread polls: whatever waits beside it
+// would be woken for its messages. Calls that may block run on threads of their own (calls.h).
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -68,6 +68,14 @@ class Wire : public PeerTransport, public ClientTransport, public SnapshotTransp
   // What the health service says.
   void SetServing(bool alive, bool licenses);
 
+  // What Send() gathered leaves: after each batch of the loop's events. The messages to the other
+  // nodes need not wait until then.
+  void Flush();
+  void FlushPeers() override;
+  // Every now and then.
+  void OnTick(int64_t now_ms);
+
+  // On the loop's thread:
   void Send(quorum::Slot to, v1::PeerMessage message) override;
   void Answer(LinkId link, v1::PeerMessage message) override;
   void CloseLink(LinkId link) override;

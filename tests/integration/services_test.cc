@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -22,12 +23,14 @@ std::string OneString(int field, const std::string& value) {
 }
 
 // Sends one message on a stream of `method`, which need not be compiled in, and returns the first
-// that comes back; "" when there is none.
-std::string Ask(const std::string& target, const std::string& method, const std::string& request) {
+// that comes back; "" when there is none. Then, if `then` is given, calls it and returns the second
+// instead.
+std::string Ask(const std::string& target, const std::string& method, const std::string& request,
+                const std::function<void()>& then = nullptr) {
   grpc::GenericStub stub(grpc::CreateChannel(target, grpc::InsecureChannelCredentials()));
   grpc::CompletionQueue queue;
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
   auto stream = stub.PrepareCall(&context, method, &queue);
   const auto done = [&queue] {
     void* tag = nullptr;
@@ -38,11 +41,16 @@ std::string Ask(const std::string& target, const std::string& method, const std:
   if (!done()) return "";
   const grpc::Slice slice(request);
   const grpc::ByteBuffer out(&slice, 1);
-  stream->WriteLast(out, grpc::WriteOptions(), nullptr);
+  stream->Write(out, nullptr);
   if (!done()) return "";
   grpc::ByteBuffer in;
   stream->Read(&in, nullptr);
   if (!done()) return "";
+  if (then) {
+    then();
+    stream->Read(&in, nullptr);
+    if (!done()) return "";
+  }
   std::vector<grpc::Slice> slices;
   std::string answer;
   if (in.Dump(&slices).ok()) {
@@ -72,6 +80,18 @@ TEST(Services, HealthSaysWhetherTheNodeLivesAndWhetherLicensesAreServed) {
   for (const int other : cluster.Others(leader)) cluster.Kill(other);
   EXPECT_TRUE(WaitFor([&] { return Health(target, "triad.v1.LicenseService") == "\x08\x02"; }));
   EXPECT_EQ(Health(target, ""), "\x08\x01") << "the node itself lives";
+}
+
+TEST(Services, AWatchIsToldWhenLicensesAreNotServedAnyMore) {
+  Cluster cluster(Cluster::Options{});
+  ASSERT_TRUE(cluster.Start());
+  const int leader = cluster.WaitForLeader();
+  const std::string target = absl::StrCat(cluster.Host(leader), ":", cluster.port(leader));
+  EXPECT_EQ(Ask(target, "/grpc.health.v1.Health/Watch", OneString(1, "triad.v1.LicenseService"),
+                [&] {
+                  for (const int other : cluster.Others(leader)) cluster.Kill(other);
+                }),
+            "\x08\x02");
 }
 
 TEST(Services, ReflectionNamesTheServices) {
