@@ -2,6 +2,8 @@
 // it must be (a wrong answer, a system that did not start), and stderr says what.
 #pragma once
 
+#include <string>
+
 #include "bench/report.h"
 
 namespace triad::bench {
@@ -9,6 +11,9 @@ namespace triad::bench {
 struct Settings {
   // Seconds instead of minutes, to see that a benchmark still works. Its figures mean nothing.
   bool quick = false;
+  // checkout only, for a profile: one system by its name, one number in flight. "", 0: all.
+  std::string system;
+  int inflight = 0;
 };
 
 bool RunCheckout(const Settings& settings, Report& report);

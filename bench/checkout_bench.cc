@@ -34,13 +34,16 @@ struct Times {
 class Suite {
  public:
   Suite(const Settings& settings, Report& report)
-      : times_(settings.quick ? Times{200, 500} : Times{1'000, 5'000}), report_(report) {}
+      : times_(settings.quick ? Times{200, 500} : Times{1'000, 5'000}),
+        only_(settings.inflight),
+        report_(report) {}
 
   // Runs all closed and open loops of one system. `make(sessions)` gives new sessions.
   template <typename Make>
   bool Run(const std::string& system, bool open, const Make& make) {
     double capacity = 0;
     for (const int inflight : kInflight) {
+      if (only_ != 0 && inflight != only_) continue;
       const int sessions = inflight == 1 ? 1 : kSessions;
       auto seats = make(sessions);
       if (seats == nullptr) return false;
@@ -51,6 +54,7 @@ class Suite {
       Add(std::move(row), sessions, measured);
       if (!Right(system, *seats, measured)) return false;
     }
+    if (only_ != 0) open = false;
     for (const double part : open ? kParts : std::array<double, 3>{}) {
       if (part * capacity < 1) continue;
       auto seats = make(kSessions);
@@ -88,6 +92,7 @@ class Suite {
   }
 
   const Times times_;
+  const int only_;  // in flight; 0: all
   Report& report_;
   Loop loop_;
 };
@@ -150,7 +155,11 @@ bool RunFloors(Suite& suite, Report& report) {
 
 bool RunCheckout(const Settings& settings, Report& report) {
   Suite suite(settings, report);
-  return RunFloors(suite, report) && RunTriad(suite) && RunEtcd(suite);
+  const auto wanted = [&settings](const char* system) {
+    return settings.system.empty() || settings.system == system;
+  };
+  return (!wanted("floor") || RunFloors(suite, report)) && (!wanted("triad") || RunTriad(suite)) &&
+         (!wanted("etcd") || RunEtcd(suite));
 }
 
 }  // namespace triad::bench

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "bench/benchmarks.h"
 #include "bench/chain.h"
 
@@ -26,7 +27,7 @@ const std::map<std::string, Benchmark>& Benchmarks() {
 }
 
 int Usage() {
-  std::cerr << "usage: ./dev bench [NAME...] [--quick]\n  NAME:";
+  std::cerr << "usage: ./dev bench [NAME...] [--quick] [--system=NAME] [--inflight=N]\n  NAME:";
   for (const auto& [name, run] : Benchmarks()) std::cerr << " " << name;
   std::cerr << "\n  --quick: seconds instead of minutes; the figures mean nothing\n";
   return 2;
@@ -41,6 +42,12 @@ int RunBenchmarks(const std::vector<std::string>& arguments) {
       settings.quick = true;
     } else if (argument.rfind("--out=", 0) == 0) {
       out = argument.substr(strlen("--out="));
+    } else if (argument.rfind("--system=", 0) == 0) {
+      settings.system = argument.substr(strlen("--system="));
+    } else if (argument.rfind("--inflight=", 0) == 0) {
+      if (!absl::SimpleAtoi(argument.substr(strlen("--inflight=")), &settings.inflight)) {
+        return Usage();
+      }
     } else if (Benchmarks().count(argument) > 0) {
       names.push_back(argument);
     } else {
