@@ -109,7 +109,9 @@ class Daemon {
   absl::Status Open();
   absl::Status ChooseServers(const Site& site);
   absl::Status OpenTls();
+  void LookAfterTls();
   void ReloadTls();
+  void ReloadAddresses();
   absl::Status OpenHttp();
   std::string MetricsPage();
   void AwaitSignals(const sigset_t& signals);
@@ -276,8 +278,27 @@ absl::Status Daemon::OpenTls() {
 }
 
 // At a SIGHUP, and every now and then: certificates are replaced while the daemon runs.
-void Daemon::ReloadTls() {
+void Daemon::LookAfterTls() {
   if (tls_ == nullptr) return;
+  ReloadTls();
+  const std::string expiry = tls_->TellExpiry();
+  if (!expiry.empty()) logger_->Log(LogLevel::kWarning, expiry);
+}
+
+// Where the other nodes are dialled is each node's own to say, in its license file; licenses are
+// not, and nothing else of the file is looked at. Its own address it takes at the next start.
+void Daemon::ReloadAddresses() {
+  const auto site = ReadSite(flags_);
+  if (!site.ok()) return;
+  const auto servers = ServersOf(site->catalog);
+  if (!servers.ok() || ServerSetOf(site->catalog) != opened_.identity.server_set) return;
+  for (const Node::Server& server : wire_->UseAddresses(*servers)) {
+    logger_->Log(LogLevel::kNotice, absl::StrCat("node ", static_cast<int>(server.slot),
+                                                 " is looked for at ", server.Address(), " now"));
+  }
+}
+
+void Daemon::ReloadTls() {
   const auto changed = tls_->Reload();
   if (!changed.ok()) {
     logger_->Log(LogLevel::kError,
@@ -589,8 +610,11 @@ void Daemon::AwaitSignals(const sigset_t& signals) {
   for (;;) {
     const int signal = sigtimedwait(&signals, nullptr, &again);
     if (signal == SIGTERM || signal == SIGINT) break;
-    if (signal == SIGHUP) usage_logs_->Reopen();
-    ReloadTls();
+    if (signal == SIGHUP) {
+      usage_logs_->Reopen();
+      ReloadAddresses();
+    }
+    LookAfterTls();
   }
   loop_.Post([this] { BeginStop(); });
 }

@@ -4,6 +4,7 @@
 #include <grpc/grpc_security.h>
 #include <grpcpp/security/auth_metadata_processor.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +19,9 @@ using license::TlsFiles;
 
 constexpr size_t kPemBytesMax = 1u << 20;
 constexpr int64_t kMsPerSecond = 1'000;
+constexpr int64_t kDaySeconds = 86'400;
+// As the alert of deploy/prometheus: time enough for whoever holds the authority's key.
+constexpr int64_t kTellExpirySeconds = 14 * kDaySeconds;
 
 absl::StatusOr<TlsFiles> ReadAll(const TlsFiles& paths) {
   TlsFiles contents;
@@ -110,6 +114,7 @@ absl::StatusOr<bool> Tls::Reload() {
   contents_ = *contents;
   refused_ = {};
   expires_s_ = expires_s;
+  tell_again_s_ = 0;
   ++generation_;
   return true;
 }
@@ -134,6 +139,20 @@ std::shared_ptr<grpc::ChannelCredentials> Tls::ForDialling() const {
 int64_t Tls::expires_s() const {
   absl::MutexLock lock(&mutex_);
   return expires_s_;
+}
+
+std::string Tls::TellExpiry() {
+  const int64_t now_s = clock_->WallMs() / kMsPerSecond;
+  absl::MutexLock lock(&mutex_);
+  const int64_t left_s = expires_s_ - now_s;
+  if (left_s > kTellExpirySeconds || now_s < tell_again_s_) return "";
+  const bool over = left_s <= 0;
+  tell_again_s_ = over ? now_s + kDaySeconds : std::min(now_s + kDaySeconds, expires_s_);
+  return absl::StrCat(paths_.certificate, over ? ": expired at " : ": expires at ",
+                      license::FormatTime(expires_s_),
+                      over ? ", no new connection to or from this node can be made" : "",
+                      ": make another with triad certs node ", static_cast<int>(self_),
+                      ", copy it over this one, systemctl reload triadd");
 }
 
 bool Tls::ChangedSince(uint64_t* generation, TlsFiles* contents) const {

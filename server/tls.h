@@ -45,6 +45,9 @@ class Tls {
   std::shared_ptr<grpc::ChannelCredentials> ForDialling() const;
   // When the certificate expires, in seconds since 1970.
   int64_t expires_s() const;
+  // A line to log about that: once a day in the certificate's last two weeks, and when it is over;
+  // "" otherwise.
+  std::string TellExpiry();
 
   // The listener's: what changed since the generation that it has; for gRPC's callback.
   bool ChangedSince(uint64_t* generation, license::TlsFiles* contents) const;
@@ -62,6 +65,7 @@ class Tls {
   license::TlsFiles refused_ ABSL_GUARDED_BY(mutex_);  // the last that were no good
   uint64_t generation_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t expires_s_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t tell_again_s_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<std::shared_ptr<grpc::ServerCredentials>> listeners_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -15,10 +15,12 @@ namespace {
 using license::Certified;
 using license::KeyAndCertificate;
 using license::Role;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 constexpr int64_t kNow = 1'800'000'000;
 constexpr license::Validity kGood = {kNow - 3'600, kNow + 3'600};
+constexpr license::Validity kLong = {kNow - 3'600, kNow + 1'000 * 86'400};
 
 class FakeClock final : public Clock {
  public:
@@ -56,7 +58,7 @@ class TlsTest : public ::testing::Test {
   }
 
   FakeClock clock_;
-  const KeyAndCertificate authority_ = *license::MakeAuthority("test", kGood);
+  const KeyAndCertificate authority_ = *license::MakeAuthority("test", kLong);
   std::string dir_;
   license::TlsFiles paths_;
 };
@@ -71,6 +73,27 @@ TEST_F(TlsTest, OnlyThisNodesOwnCertificateIsTaken) {
   EXPECT_THAT(Refusal(), HasSubstr("expired at"));
   std::filesystem::remove(paths_.key);
   EXPECT_THAT(Refusal(), HasSubstr("node.key"));
+}
+
+TEST_F(TlsTest, ItsEndIsToldADayApartInTheLastTwoWeeksAndWhenItIsOver) {
+  constexpr int64_t kDay = 86'400;
+  Install({Role::kNode, 2, ""}, {kNow - 100, kNow + 16 * kDay});
+  const auto tls = *Tls::Load(paths_, quorum::Slot::k2, &clock_);
+  EXPECT_EQ(tls->TellExpiry(), "");
+  clock_.now_s += 3 * kDay;
+  EXPECT_THAT(tls->TellExpiry(),
+              AllOf(HasSubstr(paths_.certificate + ": expires at "), HasSubstr("certs node 2")));
+  EXPECT_EQ(tls->TellExpiry(), "") << "told today";
+  clock_.now_s += kDay;
+  EXPECT_THAT(tls->TellExpiry(), HasSubstr("expires at"));
+  clock_.now_s = kNow + 16 * kDay - 1;
+  EXPECT_THAT(tls->TellExpiry(), HasSubstr("expires at"));
+  clock_.now_s += 1;
+  EXPECT_THAT(tls->TellExpiry(), HasSubstr("expired at"));
+  EXPECT_EQ(tls->TellExpiry(), "");
+  Install({Role::kNode, 2, ""}, {kNow - 100, clock_.now_s + 400 * kDay});
+  ASSERT_TRUE(*tls->Reload());
+  EXPECT_EQ(tls->TellExpiry(), "") << "it was replaced";
 }
 
 TEST_F(TlsTest, NewFilesAreTakenWhenTheyAreGood) {

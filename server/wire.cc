@@ -470,11 +470,31 @@ absl::Status Wire::Start(Node* node) {
   return absl::OkStatus();
 }
 
-// Streams that stand go on over the channel that they have.
+// Streams that stand go on over the channel that they have; one that waits for it would wait with
+// what is not good any more.
 void Wire::UseNewCertificates() {
   absl::MutexLock lock(&impl_->mutex);
   if (impl_->stopping) return;
-  for (auto& [slot, peer] : impl_->peers) peer.stub = impl_->MakeStub(peer.server);
+  for (auto& [slot, peer] : impl_->peers) {
+    peer.stub = impl_->MakeStub(peer.server);
+    if (!peer.up && peer.stream != nullptr) peer.stream->Cancel();
+  }
+}
+
+std::vector<Node::Server> Wire::UseAddresses(const std::vector<Node::Server>& servers) {
+  std::vector<Node::Server> changed;
+  absl::MutexLock lock(&impl_->mutex);
+  if (impl_->stopping) return changed;
+  for (const Node::Server& server : servers) {
+    const auto peer = impl_->peers.find(server.slot);
+    if (peer == impl_->peers.end()) continue;
+    if (peer->second.server.Address() == server.Address()) continue;
+    peer->second.server = server;
+    peer->second.stub = impl_->MakeStub(server);
+    if (peer->second.stream != nullptr) peer->second.stream->Cancel();
+    changed.push_back(server);
+  }
+  return changed;
 }
 
 void Wire::Impl::OnClosed(ConnectionId id, bool cut_here) {

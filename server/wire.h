@@ -65,6 +65,8 @@ class Wire : public PeerTransport, public ClientTransport, public SnapshotTransp
   void Stop();
   // From now on the other nodes are dialled with the certificate that `tls` has now.
   void UseNewCertificates();
+  // From now on the other nodes are dialled there. Returns those whose address is another now.
+  std::vector<Node::Server> UseAddresses(const std::vector<Node::Server>& servers);
   // What the health service says.
   void SetServing(bool alive, bool licenses);
 
