@@ -45,8 +45,7 @@ def load(path: str) -> ctypes.CDLL:
 def main() -> None:
     library, search_path, name, directory = sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4])
     triad = load(library)
-    options = Options(size=ctypes.sizeof(Options), user=name.encode(), host=b"apps", insecure=1,
-                      request_timeout_ms=20_000)
+    options = Options(size=ctypes.sizeof(Options), user=name.encode(), host=b"apps", request_timeout_ms=20_000)
     client, held, taken, event = c_uint64(), c_uint64(), c_uint64(), Event()
     if triad.triad_open(search_path.encode(), byref(options), byref(client)) != 0:
         sys.exit(f"{name}: {triad.triad_last_error().decode()}")

@@ -1,250 +1,91 @@
-"""Three Debian systems, booted by systemd in containers, each in a network namespace of its own, joined by a bridge in
-a fourth, beside a fifth for the applications. Needs root, and nothing but debootstrap, systemd-nspawn, ip and nft. All
-addresses lie in these namespaces; nothing of them is reachable from outside.
-
-A power cut is the end of all processes of a host at once: what the kernel had not written yet is written all the same.
-"""
+"""The three hosts and the applications beside them."""
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-NAMESPACES = ("triad-net", "triad-apps", "triad-lic1", "triad-lic2", "triad-lic3")
-BASE_PACKAGES = ("systemd", "systemd-sysv", "dbus", "iproute2", "nftables", "procps", "iputils-ping", "bash-completion",
-                 "faketime")
-MIRROR = "http://deb.debian.org/debian"
-BOOT_S = 90
-DISK = "1200M"  # of a host
+from machines import NAMESPACES, Host, Network, await_that, complete, make_base, run
+
+APPS = ("ann", "bob", "cid")
+LICENSES = 100
+FAR = "triad-far"  # a namespace whose cable a drill may make slow
 
 
-def run(*command: str, check: bool = True, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, check=False, timeout=timeout)
-    if check and done.returncode != 0:
-        raise RuntimeError(f"exit {done.returncode}: {' '.join(command)}\n{done.stdout}")
-    return done
+class App:
+    """A process that holds licenses and takes and returns others; see app.py."""
 
+    def __init__(self, site: "Site", name: str, directory: Path, search_path: str, namespace: str) -> None:
+        self.directory = directory
+        self.requests_file = directory / f"{name}.requests"
+        self.events_file = directory / f"{name}.events"
+        self.paused_file = directory / f"{name}.paused"
+        self.log = directory / f"{name}.log"
+        script = Path(__file__).resolve().parent / "app.py"
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                ["ip", "netns", "exec", namespace, sys.executable, "-B", str(script), str(site.library), search_path, name,
+                 str(directory)], env=site.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
-def await_that(what: str, condition, seconds: float = 60) -> float:
-    """Waits until condition() is true; returns how long it took. Raises, naming `what`, when the time is over."""
-    begun = time.monotonic()
-    while not condition():
-        if time.monotonic() - begun > seconds:
-            raise RuntimeError(f"not within {seconds:.0f} s: {what}")
-        time.sleep(0.1)
-    return time.monotonic() - begun
+    def requests(self) -> list[tuple[float, float, int]]:
+        """When each ended, how many ms it took, its error."""
+        if not self.requests_file.exists():
+            return []
+        lines = [line.split() for line in self.requests_file.read_text().splitlines()]
+        return [(float(line[0]), float(line[1]), int(line[2])) for line in lines if len(line) >= 3]
 
+    def count(self) -> int:
+        return sum(1 for request in self.requests() if request[2] == 0)
 
-def complete(base: Path, packages: list[Path]) -> None:
-    """What our packages depend on, into the base: the hosts reach no mirror."""
-    wanted: list[str] = []
-    for package in packages:
-        depends = run("dpkg-deb", "-f", str(package), "Depends").stdout
-        names = [part.split("|")[0].split("(")[0].strip() for part in depends.split(",")]
-        wanted += [name for name in names if name and not name.startswith(("triad-", "libtriad"))]
-    have = run("dpkg-query", f"--admindir={base}/var/lib/dpkg", "-W", "-f", "${Package} ${db:Status-Status}\n").stdout
-    installed = {line.split()[0] for line in have.splitlines() if line.endswith(" installed")}
-    if missing := sorted(set(wanted) - installed):
-        print(f"adding to the base system: {' '.join(missing)}")
-        run("cp", "/etc/resolv.conf", str(base / "etc/resolv.conf"), check=False)
-        run("chroot", str(base), "apt-get", "update", check=False)
-        run("chroot", str(base), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y",
-            "--no-install-recommends", *missing, timeout=900)
-
-
-def make_base(base: Path) -> None:
-    """The system that all hosts begin with; made once."""
-    if base.exists():
-        return
-    print(f"making a Debian base system in {base} (once)")
-    new = base.with_name("base.new")
-    shutil.rmtree(new, ignore_errors=True)
-    run("debootstrap", "--variant=minbase", f"--include={','.join(BASE_PACKAGES)}", "bookworm", str(new), MIRROR,
-        timeout=900)
-    for name in ("etc/machine-id", "var/lib/dbus/machine-id"):
-        (new / name).unlink(missing_ok=True)
-    new.rename(base)
-
-
-class Network:
-    """Bridge and namespaces."""
-
-    def __init__(self) -> None:
-        self.remove()
-        for name in NAMESPACES:
-            run("ip", "netns", "add", name)
-            run("ip", "-n", name, "link", "set", "lo", "up")
-        run("ip", "-n", "triad-net", "link", "add", "br0", "type", "bridge")
-        run("ip", "-n", "triad-net", "link", "set", "br0", "up")
-
-    def plug(self, namespace: str, number: int, mac: str) -> None:
-        """A cable from the namespace to the bridge: 10.77.0.NUMBER and fd77::NUMBER."""
-        port = f"p{number}"
-        run("ip", "-n", "triad-net", "link", "del", port, check=False)
-        run("ip", "-n", "triad-net", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", namespace)
-        run("ip", "-n", "triad-net", "link", "set", port, "master", "br0", "up")
-        run("ip", "-n", namespace, "link", "set", "eth0", "address", mac)
-        run("ip", "-n", namespace, "addr", "add", f"10.77.0.{number}/24", "dev", "eth0")
-        run("ip", "-n", namespace, "addr", "add", f"fd77::{number}/64", "dev", "eth0", "nodad")
-        run("ip", "-n", namespace, "link", "set", "eth0", "up")
-
-    def remove(self) -> None:
-        for name in NAMESPACES:
-            run("ip", "netns", "del", name, check=False)
-
-
-class Host:
-    def __init__(self, network: Network, number: int, work: Path, base: Path) -> None:
-        self.number = number
-        self.name = f"lic{number}"
-        self.namespace = f"triad-{self.name}"
-        self.network = network
-        self.base = base
-        self.dir = work / self.name
-        self.disk = self.dir / "disk"
-        self.root = self.dir / "root"
-        self.licensed_mac = f"02:fc:00:00:00:0{number}"
-        self.mac = self.licensed_mac
-        self.process: subprocess.Popen[bytes] | None = None
-        self.make()
-
-    def make(self) -> None:
-        """A fresh system, with a disk of its own: hosts that shared a file system would wait for each other's syncs."""
-        for part in (self.disk, self.root):
-            part.mkdir(parents=True, exist_ok=True)
-        run("fallocate", "-l", DISK, str(self.dir / "image"))
-        run("mkfs.ext4", "-q", "-F", str(self.dir / "image"))
-        run("mount", "-o", "loop", str(self.dir / "image"), str(self.disk))
-        for part in ("upper", "over"):
-            (self.disk / part).mkdir()
-        run("mount", "-t", "overlay", "overlay", "-o",
-            f"lowerdir={self.base},upperdir={self.disk}/upper,workdir={self.disk}/over", str(self.root))
-        (self.root / "etc/hostname").write_text(self.name + "\n")
-        names = "".join(f"10.77.0.{k} lic{k}\n" for k in (1, 2, 3))
-        (self.root / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n" + names)
-        # The three images lie on one disk, which dpkg's syncs on one host would keep busy for the other two.
-        (self.root / "etc/dpkg/dpkg.cfg.d/drills").write_text("force-unsafe-io\n")
-        self.network.plug(self.namespace, self.number, self.mac)
-
-    def replace(self, mac: str) -> None:
-        """Another machine in the place of this one, which is gone with its disk."""
-        self.power_off()
-        self.forget()
-        self.mac = mac
-        self.make()
-
-    def forget(self) -> None:
-        self.unmount()
-        shutil.rmtree(self.dir, ignore_errors=True)
-
-    def unmount(self) -> None:
-        for mounted in (self.root, self.disk):
-            run("umount", "-l", str(mounted), check=False)
-
-    def freeze(self, on: bool) -> None:
-        """Its disk does not answer to writes any more, until it is told to."""
-        run("fsfreeze", "--freeze" if on else "--unfreeze", str(self.disk))
-
-    def boot(self) -> None:
-        log = open(self.dir / "console", "ab")  # noqa: SIM115: the container's for as long as it runs
-        self.process = subprocess.Popen(
-            ["systemd-nspawn", "-q", "-b", "-D", str(self.root), "--register=no", "--keep-unit", "--link-journal=no",
-             f"--network-namespace-path=/run/netns/{self.namespace}", f"--hostname={self.name}", "--console=pipe"],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        log.close()
-        await_that(f"{self.name} boots", lambda: self.up(), BOOT_S)
-
-    def leader(self) -> str:
-        """The host's process 1, as this machine numbers it; "" when the host is off."""
-        if self.process is None or self.process.poll() is not None:
-            return ""
-        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return (path.read_text().split() or [""])[0]
-
-    def up(self) -> bool:
-        return bool(self.leader()) and self.sh("systemctl is-system-running", check=False).stdout.strip() in (
-            "running", "degraded")
-
-    def sh(self, line: str, check: bool = True, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-        """A shell's line on the host."""
-        return run("nsenter", "-t", self.leader(), "-a", "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
-                   "TRIAD_INSECURE=1", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8", "bash", "-c", line,
-                   check=check, timeout=timeout)
-
-    def begin(self, line: str) -> subprocess.Popen[str]:
-        """The same, not waited for."""
-        return subprocess.Popen(["nsenter", "-t", self.leader(), "-a", "env", "-i",
-                                 "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TRIAD_INSECURE=1",
-                                 "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8", "bash", "-c", line], text=True,
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
-    def pid_of(self, unit: str = "triadd") -> str:
-        return self.sh(f"systemctl show -p MainPID --value {unit}").stdout.strip()
-
-    def power_off(self) -> None:
-        """Without warning."""
-        if leader := self.leader():
-            os.kill(int(leader), signal.SIGKILL)
-        if self.process is not None:
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(20)
-
-    def unplug(self) -> None:
-        run("ip", "-n", "triad-net", "link", "set", f"p{self.number}", "down")
-
-    def plug_in(self) -> None:
-        run("ip", "-n", "triad-net", "link", "set", f"p{self.number}", "up")
-
-    def cut(self, hook: str) -> None:
-        """hook: input (it hears nobody) or output (nobody hears it)."""
-        way = "iifname" if hook == "input" else "oifname"
-        commands = (f"add table inet cut; add chain inet cut c {{ type filter hook {hook} priority 0; }};"
-                    f"add rule inet cut c {way} lo accept; add rule inet cut c drop")
-        run("ip", "netns", "exec", self.namespace, "nft", commands)
-
-    def mend(self) -> None:
-        run("ip", "netns", "exec", self.namespace, "nft", "delete", "table", "inet", "cut")
+    def stop(self) -> None:
+        """It gives everything back."""
+        (self.directory / "stop").touch()
+        try:
+            self.process.wait(30)
+        finally:
+            self.process.kill()
 
 
 class Site:
-    """The three hosts and the applications beside them."""
-
-    def __init__(self, build: Path, work: Path) -> None:
+    def __init__(self, build: Path, work: Path, packages: list[Path], newer: list[Path]) -> None:
         self.build = build
         self.work = work
+        self.packages = packages  # server and tools, as they are
+        self.newer = newer        # the same, by a higher version
         self.bin = build / "bin"
-        self.library = next(iter(sorted((build / "lib").glob("libtriad.so.1"))))
+        self.library = build / "lib" / "libtriad.so.1"
         self.hosts: list[Host] = []
-        self.apps: list[subprocess.Popen[bytes]] = []
+        self.apps: list[App] = []
         self.requests = work / "apps"
+        self.vendor = work / "vendor"  # the vendor's keys and files, and the customer's certificates
+        self.certs = self.vendor / "certs"
         self.addresses = ",".join(f"27000@10.77.0.{k}" for k in (1, 2, 3))
-        self.env = {**os.environ, "TRIAD_INSECURE": "1", "HOME": str(work)}
+        self.addresses6 = ",".join(f"27000@[fd77::{k}]" for k in (1, 2, 3))
+        self.env = {**os.environ, "TRIAD_TLS_CA": str(self.certs / "client-bundle/ca.crt"), "HOME": str(work)}
+        self.network: Network | None = None
 
-    def build_up(self, packages: list[Path]) -> None:
+    def build_up(self) -> None:
         make_base(self.build / "hosts" / "base")
-        complete(self.build / "hosts" / "base", packages)
+        complete(self.build / "hosts" / "base", self.packages)
         for number in (1, 2, 3):  # a run that was killed has left them
             for part in ("root", "disk"):
                 run("umount", "-l", str(self.work / f"lic{number}" / part), check=False)
         shutil.rmtree(self.work, ignore_errors=True)
         self.requests.mkdir(parents=True)
-        network = Network()
-        network.plug("triad-apps", 10, "02:fc:00:00:00:10")
+        self.network = Network()
+        self.network.plug("triad-apps", 10, "02:fc:00:00:00:10")
+        self.network.plug(FAR, 11, "02:fc:00:00:00:11")
         for number in (1, 2, 3):
-            self.hosts.append(Host(network, number, self.work, self.build / "hosts" / "base"))
+            self.hosts.append(Host(self.network, number, self.work, self.build / "hosts" / "base"))
         for host in self.hosts:
-            host.boot()
+            host.begin_boot()
+        for host in self.hosts:
+            host.await_boot()
 
     def take_down(self) -> None:
         for app in self.apps:
-            app.kill()
+            app.process.kill()
         for host in self.hosts:
             host.power_off()
             host.unmount()
@@ -254,17 +95,15 @@ class Site:
     def in_apps(self, *command: str) -> list[str]:
         return ["ip", "netns", "exec", "triad-apps", *command]
 
-    def triad(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """The tool, where the applications are."""
-        return subprocess.run(self.in_apps(str(self.bin / "triad"), "-c", self.addresses, *arguments), text=True,
-                              env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, check=False, timeout=60)
+    def triad(self, *arguments: str, servers: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+        """The tool, where the applications are. env: what is other than usual, "" for unset."""
+        whole = {name: value for name, value in {**self.env, **env}.items() if value}
+        return subprocess.run(self.in_apps(str(self.bin / "triad"), "-c", servers or self.addresses, *arguments), text=True,
+                              env=whole, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              check=False, timeout=60)
 
-    def can_lose_one(self) -> bool:
-        return '"can_lose":1' in self.triad("status", "--json").stdout
-
-    def serves(self) -> bool:
-        return '"quorum":true' in self.triad("status", "--json").stdout
+    def can_lose_one(self, servers: str = "") -> bool:
+        return '"can_lose":1' in self.triad("status", "--json", servers=servers).stdout
 
     def lead(self) -> Host:
         found: list[str] = []
@@ -276,21 +115,34 @@ class Site:
         await_that("there is a leader", named)
         return self.hosts[int(found[0]) - 1]
 
+    def transfer_lead(self, host: Host) -> None:
+        """To that host, by the admin socket of the one that leads; other hosts have no say over TLS."""
+        if self.lead() is not host:
+            self.lead().sh(f"triad transfer-lead --to={host.number}")
+        await_that(f"{host.name} leads", lambda: self.lead() is host)
+
+    def follower(self) -> Host:
+        lead = self.lead()
+        return next(host for host in self.hosts if host is not lead)
+
     def term(self) -> int:
         found = re.search(r'"term":(\d+)', self.triad("status", "--json").stdout)
         return int(found.group(1)) if found else 0
 
-    def in_use(self, feature: str) -> int:
-        found = re.search(rf'"name":"{feature}"[^}}]*"used":(\d+)', self.triad("features", "--json").stdout)
+    def in_use(self, feature: str, servers: str = "") -> int:
+        answer = self.triad("features", "--json", servers=servers).stdout
+        found = re.search(rf'"name":"{feature}"[^}}]*"used":(\d+)', answer)
         return int(found.group(1)) if found else -1
 
-    def start_apps(self, names: tuple[str, ...]) -> None:
-        for name in names:
-            script = Path(__file__).resolve().parent / "app.py"
-            log = open(self.requests / f"{name}.log", "ab")  # noqa: SIM115
-            self.apps.append(subprocess.Popen(
-                self.in_apps(sys.executable, "-B", str(script), str(self.library), self.addresses, name,
-                             str(self.requests)), env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
-            log.close()
+    def start_apps(self) -> None:
+        for name in APPS:
+            self.apps.append(App(self, name, self.requests, self.addresses, "triad-apps"))
         await_that("the applications are granted licenses",
-                   lambda: all((self.requests / f"{name}.requests").exists() for name in names))
+                   lambda: all(app.requests_file.exists() for app in self.apps))
+
+    def another_app(self, name: str, search_path: str = "", namespace: str = "triad-apps") -> App:
+        """One more, beside those that run throughout; the caller ends it."""
+        directory = self.work / name
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir()
+        return App(self, name, directory, search_path or self.addresses, namespace)

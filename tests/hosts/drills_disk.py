@@ -1,0 +1,101 @@
+"""Disks: full, hanging, lost; and all that is left then."""
+import shutil
+import time
+
+from installing import FLAGS, come_back, install
+from machines import Host, await_that
+from site_ import Site
+from watching import NO_GOAL, SILENCE, Seen, Watch, whole
+
+
+def full_disk(site: Site) -> Seen:
+    watch = Watch(site)
+    host = site.lead()
+    host.sh("fallocate -l $(( $(df --output=avail -B1M / | tail -n 1) - 200 ))M /filler")
+    await_that("the node warns", lambda: "too little disk space" in site.triad("status").stdout, 30)
+    host.sh("dd if=/dev/zero of=/filler2 bs=1M", check=False)
+    watch.await_grants(200)
+    host.sh("rm /filler*")
+    took = whole(site)
+    return watch.end("full disk", "the leader's, to the last byte", SILENCE, f"whole {took:.0f} s after it was emptied")
+
+
+def stuck_disk(site: Site) -> Seen:
+    watch = Watch(site)
+    host = site.lead()
+    host.freeze(True)
+    try:
+        watch.await_grants(200)
+        time.sleep(12)  # the drill is a disk that does not answer for so long
+    finally:
+        host.freeze(False)
+    took = whole(site)
+    return watch.end("disk that hangs", "the leader's, for more than 12 s", SILENCE, f"whole {took:.0f} s after it went on")
+
+
+def replaced(site: Site) -> Seen:
+    watch = Watch(site)
+    host = site.lead()
+    at = time.monotonic()
+    host.replace("02:fc:00:00:00:9" + str(host.number))
+    await_that("licenses are granted", lambda: watch.granted_after(at, 60))
+    host.boot()
+    install(site, host)
+    refused = host.sh(f"triadd init {FLAGS}", check=False).stdout
+    print("    triadd init says: " + refused.strip().splitlines()[-1])
+    host.sh(f"echo --node={host.number} >>/etc/triad/triadd.flags; triadd rejoin {FLAGS}")
+    host.sh("systemctl enable --now triadd", timeout=90)
+    took = whole(site)
+    words = site.triad("status").stdout
+    waiver = "recorded on a waiver" if "host id" in words else "no waiver is told of"
+    return watch.end("host lost and replaced", "the leader's host, by one with another network card", SILENCE,
+                     f"rejoin; whole after {took:.0f} s, {waiver}")
+
+
+def recover_one(host: Host) -> str:
+    """A new cluster of this host's data."""
+    words = host.sh(f"triadd recover {FLAGS}", check=False).stdout
+    host.sh(f"triadd recover --accept-loss {FLAGS}")
+    host.sh("systemctl enable --now triadd", timeout=90)
+    return words
+
+
+def recover(site: Site) -> Seen:
+    watch = Watch(site)
+    left, lost = site.hosts[2], site.hosts[:2]
+    for host in lost:
+        host.replace(host.mac)
+    left.sh("systemctl stop triadd")
+    print("    " + recover_one(left).strip().replace("\n", "\n    "))
+    took = watch.await_grants(20, 180)
+    come_back(site, lost)
+    whole(site)
+    return watch.end("two hosts lost for good", "recover on the third, rejoin of two new ones", NO_GOAL,
+                     f"granted again {took:.0f} s after the recovery (a time to live is 60 s)", True)
+
+
+def backup(site: Site) -> Seen:
+    """As docs/operations.md says: a cold copy of a follower, the loss of all three, the copy put back."""
+    watch = Watch(site)
+    # One on its licensed hardware: a restored node has no waiver, and would refuse to start on other.
+    host = next(h for h in site.hosts if h is not site.lead() and h.mac == h.licensed_mac)
+    copy = site.work / "backup.tgz"
+    host.sh("triad drain && systemctl stop triadd && tar -C /var/lib -czf /root/backup.tgz triad; systemctl start triadd")
+    shutil.copy(host.root / "root/backup.tgz", copy)
+    whole(site)
+    watch.await_grants(100)
+    for other in site.hosts:
+        other.replace(other.mac)
+    host.boot()
+    install(site, host)
+    shutil.copy(copy, host.root / "root/backup.tgz")
+    host.sh("tar -C /var/lib -xzf /root/backup.tgz")
+    recover_one(host)
+    took = watch.await_grants(20, 180)
+    come_back(site, [other for other in site.hosts if other is not host])
+    whole(site)
+    return watch.end("all three lost, a backup put back", "a cold copy, recover, rejoin of the others", NO_GOAL,
+                     f"granted again {took:.0f} s after the recovery (a time to live is 60 s)", True)
+
+
+DRILLS = {"full_disk": full_disk, "stuck_disk": stuck_disk, "replaced": replaced, "recover": recover, "backup": backup}
