@@ -1,6 +1,7 @@
 #include "client/grpc_transport.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <deque>
 #include <map>
 #include <memory>
@@ -14,6 +15,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "client/limits.h"
+#include "grpc/grpc.h"
+#include "grpc/support/log.h"
 #include "grpc/support/time.h"
 #include "grpcpp/alarm.h"
 #include "grpcpp/channel.h"
@@ -47,6 +50,14 @@ grpc::ChannelArguments MakeArguments() {
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetMaxReceiveMessageSize(kReceiveBytesMax);
   return arguments;
+}
+
+// gRPC writes what it thinks of a failed handshake to the application's stderr. Not for us: why a
+// connection failed is told in its error. Left alone where gRPC is in use before us, or was asked
+// to speak: then its messages are the application's.
+void QuietGrpc() {
+  if (grpc_is_initialized() != 0 || std::getenv("GRPC_VERBOSITY") != nullptr) return;
+  gpr_set_log_function([](gpr_log_func_args*) {});
 }
 
 std::shared_ptr<grpc::ChannelCredentials> CredentialsOf(const Trust& trust) {
@@ -147,6 +158,7 @@ std::shared_ptr<GrpcLoop> GrpcLoop::OfThisProcess() {
   absl::MutexLock lock(mutex);
   std::shared_ptr<GrpcLoop> loop = known->lock();
   if (loop == nullptr) {
+    QuietGrpc();
     loop = std::make_shared<GrpcLoop>();
     *known = loop;
   }

@@ -3,7 +3,7 @@
 
 Checks that it exports the API and nothing else (tests/install/exported.txt), that an application with gRPC and
 messages of its own can use it (find_package), and that one without Abseil's, gRPC's and protobuf's headers can
-(pkg-config, C++17 and C99).
+(pkg-config, C++17 and C99), and that it prints nothing.
 
   install_test.py --build DIR          all of it
   install_test.py --build DIR --list   prints what the library exports, for exported.txt
@@ -11,9 +11,11 @@ messages of its own can use it (find_package), and that one without Abseil's, gR
 import argparse
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -96,6 +98,28 @@ def check_plain_applications(work: Path, env: dict[str, str]) -> None:
             sys.exit(f"install_test: {source.name}: exit {done.returncode}: {done.stderr}")
 
 
+def check_silence(build: Path, work: Path, env: dict[str, str]) -> None:
+    """gRPC's own words about a handshake that fails do not reach the application's stderr."""
+    (work / ".config").mkdir()
+    run(str(build / "bin" / "triad"), "certs", "ca", f"--dir={work}/.config/triad")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def answer() -> None:
+            try:
+                while True:
+                    with server.accept()[0] as connection:
+                        connection.recv(4096)
+                        connection.sendall(b"220 what is this?\r\n")
+            except OSError:
+                pass  # closed: the application has ended
+
+        threading.Thread(target=answer, daemon=True).start()
+        there = {**env, "LM_LICENSE_FILE": f"{server.getsockname()[1]}@127.0.0.1", "HOME": str(work)}
+        done = subprocess.run(str(work / "readme0.cc.out"), env=there, text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, check=False)
+        if done.returncode != 1 or len(done.stderr.splitlines()) != 1 or "127.0.0.1" not in done.stderr:
+            sys.exit(f"install_test: a failed handshake: exit {done.returncode}, stderr: {done.stderr}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", type=Path, required=True)
@@ -115,6 +139,7 @@ def main() -> None:
         env["LD_LIBRARY_PATH"] = str(library.parent)
         env["PKG_CONFIG_PATH"] = str(next(prefix.rglob("triad.pc")).parent)
         check_plain_applications(work, env)
+        check_silence(arguments.build, work, env)
         check_grpc_application(prefix, work, env)
     print("install_test: exports, pkg-config, find_package: good")
 
