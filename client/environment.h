@@ -28,6 +28,8 @@ class Transport {
   virtual void Send(size_t server, v1::ClientMessage message) = 0;
   // Ends a stream, or the attempt. No OnDisconnected follows.
   virtual void Disconnect(size_t server) = 0;
+  // The same, and whatever the stream ran on is not used again: the next Connect begins anew.
+  virtual void Abandon(size_t server) { Disconnect(server); }
 };
 
 class Clock {

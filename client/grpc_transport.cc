@@ -299,15 +299,17 @@ GrpcTransport::GrpcTransport(const std::vector<Address>& servers, Clock* clock, 
   MakeStubs();
 }
 
+std::unique_ptr<v1::LicenseService::Stub> GrpcTransport::MakeStub(const Address& address) const {
+  grpc::ChannelArguments arguments = MakeArguments();
+  if (trust_.tls()) arguments.SetSslTargetNameOverride(license::kNodeName);
+  return v1::LicenseService::NewStub(
+      grpc::CreateCustomChannel(DialTarget(address), CredentialsOf(trust_), arguments));
+}
+
 // Streams that stand keep the channel that they are on.
 void GrpcTransport::MakeStubs() {
   stubs_.clear();
-  for (const Address& address : servers_) {
-    grpc::ChannelArguments arguments = MakeArguments();
-    if (trust_.tls()) arguments.SetSslTargetNameOverride(license::kNodeName);
-    stubs_.push_back(v1::LicenseService::NewStub(
-        grpc::CreateCustomChannel(DialTarget(address), CredentialsOf(trust_), arguments)));
-  }
+  for (const Address& address : servers_) stubs_.push_back(MakeStub(address));
 }
 
 void GrpcTransport::LookForNewTrust() {
@@ -373,6 +375,12 @@ void GrpcTransport::Disconnect(size_t server) {
   if (stream == nullptr) return;
   current_[server] = nullptr;
   stream->context.TryCancel();
+}
+
+// A new channel has a connection of its own: nothing is shared (MakeArguments).
+void GrpcTransport::Abandon(size_t server) {
+  Disconnect(server);
+  stubs_[server] = MakeStub(servers_[server]);
 }
 
 bool GrpcTransport::IsCurrent(const Stream* stream) const {

@@ -46,6 +46,7 @@ class GrpcTransport final : public Transport {
   void Connect(size_t server) override;
   void Send(size_t server, v1::ClientMessage message) override;
   void Disconnect(size_t server) override;
+  void Abandon(size_t server) override;
 
  private:
   friend class GrpcLoop;
@@ -68,6 +69,7 @@ class GrpcTransport final : public Transport {
   bool IsCurrent(const Stream* stream) const;
   void DeleteIfIdle(Stream* stream);
 
+  std::unique_ptr<v1::LicenseService::Stub> MakeStub(const Address& address) const;
   void MakeStubs();
   // New stubs if the certificates are others by now.
   void LookForNewTrust();

@@ -130,6 +130,26 @@ TEST(GrpcTransport, ADisconnectedStreamSaysNothingMore) {
   EXPECT_EQ(recorder.Next(), "connected 0");
 }
 
+TEST(GrpcTransport, AfterAnAbandonTheConnectionIsAnother) {
+  TestServers servers(1);
+  RealClock clock;
+  Recorder recorder;
+  GrpcTransport transport(servers.addresses(), &clock);
+  transport.Start(&recorder);
+  transport.Post([&] { transport.Connect(0); });
+  EXPECT_EQ(recorder.Next(), "connected 0");
+  transport.Post([&] { transport.Send(0, Describe(1)); });
+  EXPECT_EQ(recorder.Next(), "message 0 1");
+  transport.Post([&] {
+    transport.Abandon(0);
+    transport.Connect(0);
+  });
+  EXPECT_EQ(recorder.Next(), "connected 0");
+  transport.Post([&] { transport.Send(0, Describe(2)); });
+  EXPECT_EQ(recorder.Next(), "message 0 2");
+  EXPECT_EQ(servers.Peers(0).size(), 2u);
+}
+
 TEST(GrpcTransport, TimersRunWhileNothingElseHappens) {
   RealClock clock;
   Recorder recorder;

@@ -50,6 +50,13 @@ inline constexpr int64_t kNoQuorumRetryMs = 200;
 // A node to which something was sent and that has not said anything for this long is left out of
 // account; its connection is not given up before keepalive says so.
 inline constexpr int64_t kSilentMs = 1000;
+// Every connection that stands has been silent for this long: they may be dead without a sign, as
+// behind a firewall that was restarted, and one of them is made anew after as long again at most
+// (jittered; then doubling, up to the maximum), one at a time, and not where the session is.
+// Servers that are slow for seconds so get one connection more from each application, not three,
+// and spread.
+inline constexpr int64_t kAllSilentMs = 2000;
+inline constexpr int64_t kAllSilentMsMax = 16'000;
 // A node that asked its clients to go elsewhere is the last choice for this long.
 inline constexpr int64_t kAvoidMs = 10'000;
 // The same for a failed server's connection: jittered, doubling.
@@ -88,7 +95,8 @@ inline constexpr size_t kHeartbeatsMax = 64;
 inline constexpr int64_t kMarginMsMin = 500;
 
 // gRPC's channels (quorum-notes E.4). A connection that is cut silently is noticed after the sum of
-// the first two; requests go elsewhere long before, and so do heartbeats. Not shorter: a machine
+// the first two; requests go elsewhere long before, and so do heartbeats; if all are cut, see
+// kAllSilentMs. Not shorter: a machine
 // that is busy for some seconds would lose good connections, and be busier with new ones.
 inline constexpr int kKeepaliveMs = 30'000;
 inline constexpr int kKeepaliveTimeoutMs = 15'000;

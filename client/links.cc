@@ -89,9 +89,45 @@ void Links::Tick() {
   }
 }
 
+std::optional<int64_t> Links::AllSilentSince() const {
+  std::optional<int64_t> since;
+  for (const Link& link : links_) {
+    if (link.state != State::kConnected) continue;
+    if (!link.waiting_since_ms.has_value()) return std::nullopt;
+    since = std::max(since.value_or(*link.waiting_since_ms), *link.waiting_since_ms);
+  }
+  return since;
+}
+
+std::optional<size_t> Links::RenewSilent(const std::function<bool(size_t)>& may) {
+  const int64_t now = env_.clock->NowMs();
+  const std::optional<int64_t> since = AllSilentSince();
+  if (!running_ || !since.has_value() || now < *since + kAllSilentMs) return std::nullopt;
+  if (!renew_ms_.has_value()) {
+    renew_ms_ = now + env_.random->Below(static_cast<uint32_t>(renew_interval_ms_ + 1));
+  }
+  if (now < *renew_ms_) return std::nullopt;
+  renew_interval_ms_ = std::min(renew_interval_ms_ * 2, kAllSilentMsMax);
+  renew_ms_ = now + Jittered(*env_.random, renew_interval_ms_);
+  std::optional<size_t> oldest;
+  for (size_t i = 0; i < links_.size(); ++i) {
+    if (!connected(i) || !may(i)) continue;
+    if (!oldest.has_value() || links_[i].since_ms < links_[*oldest].since_ms) oldest = i;
+  }
+  if (!oldest.has_value()) return std::nullopt;
+  env_.observer->OnNote(1, absl::StrCat(links_[*oldest].name, ": silent, as all are: a new try"));
+  links_[*oldest].waiting_since_ms.reset();
+  env_.transport->Abandon(*oldest);
+  Connect(*oldest);
+  return oldest;
+}
+
 int64_t Links::NextTimer() const {
   int64_t next = INT64_MAX;
   if (!running_) return next;
+  if (const auto since = AllSilentSince()) {
+    next = std::max(*since + kAllSilentMs, renew_ms_.value_or(0));
+  }
   for (const Link& link : links_) {
     if (link.state == State::kIdle) next = std::min(next, link.retry_ms);
   }
@@ -107,6 +143,8 @@ void Links::Send(size_t server, v1::ClientMessage message) {
 void Links::OnHeard(size_t server) {
   links_[server].waiting_since_ms.reset();
   links_[server].backoff_ms = kReconnectMsMin;
+  renew_ms_.reset();
+  renew_interval_ms_ = kAllSilentMs;
 }
 
 void Links::OnNoQuorum(size_t server, absl::string_view reason) {

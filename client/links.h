@@ -31,6 +31,9 @@ class Links {
   void OnDisconnected(size_t server, absl::string_view reason);
   // Reconnects what is due.
   void Tick();
+  // When every connection has been silent for so long, takes one that `may` allows for dead and
+  // connects anew to its server. What was sent there will not be answered.
+  std::optional<size_t> RenewSilent(const std::function<bool(size_t)>& may);
   int64_t NextTimer() const;  // INT64_MAX: none
 
   // Sends, and notes that an answer is due.
@@ -83,12 +86,16 @@ class Links {
   };
 
   int Rank(size_t server) const;
+  // Since when every connection that stands has been silent; nullopt: one is not, or none stands.
+  std::optional<int64_t> AllSilentSince() const;
   void Connect(size_t server);
 
   const Environment env_;
   std::vector<Link> links_;
   bool running_ = false;
   int64_t reconnect_ms_max_ = kReconnectMsMax;
+  std::optional<int64_t> renew_ms_;  // all are silent: one is made anew then
+  int64_t renew_interval_ms_ = kAllSilentMs;
 };
 
 }  // namespace triad::client

@@ -94,6 +94,51 @@ TEST_F(LinksTest, SilenceBeginsWhenSomethingWasSentAndEndsWithAnAnswer) {
   EXPECT_FALSE(links.SilentFor(0, 0));
 }
 
+TEST_F(LinksTest, WhenAllAreSilentOneIsTakenForDeadAndMadeAnew) {
+  UpAll();
+  const auto not_first = [](size_t i) { return i != 0; };
+  for (size_t i : {0, 1, 2}) links.Send(i, v1::ClientMessage());
+  EXPECT_EQ(links.NextTimer() - world.now, kAllSilentMs);
+  world.now += kAllSilentMs - 1;
+  EXPECT_EQ(links.RenewSilent(not_first), std::nullopt);
+  world.now += 1;
+  EXPECT_EQ(links.RenewSilent(Nobody), std::nullopt);
+  world.now = links.NextTimer();
+  EXPECT_EQ(links.RenewSilent(not_first), 1u);
+  EXPECT_FALSE(links.connected(1));
+  EXPECT_TRUE(world.connecting.count(1));
+  EXPECT_EQ(links.RenewSilent(not_first), std::nullopt) << "one at a time";
+  EXPECT_FALSE(links.AllFailed());
+}
+
+TEST_F(LinksTest, OneThatAnswersOrIsAskedNothingKeepsTheOthers) {
+  UpAll();
+  for (size_t i : {0, 1}) links.Send(i, v1::ClientMessage());
+  world.now += 10 * kAllSilentMs;
+  EXPECT_EQ(links.RenewSilent(Any), std::nullopt) << "2 was asked nothing";
+  links.Send(2, v1::ClientMessage());
+  world.now += kAllSilentMs;
+  links.OnHeard(2);
+  EXPECT_EQ(links.RenewSilent(Any), std::nullopt);
+}
+
+TEST_F(LinksTest, SilenceThatGoesOnMakesConnectionsAnewEverMoreSeldom) {
+  UpAll();
+  std::vector<int64_t> pauses;
+  int64_t last = world.now;
+  for (int i = 0; i < 6; ++i) {
+    for (size_t server : {0, 1, 2}) links.Send(server, v1::ClientMessage());
+    world.now = links.NextTimer();
+    const auto server = links.RenewSilent(Any);
+    ASSERT_TRUE(server.has_value()) << i;
+    pauses.push_back(world.now - last);
+    last = world.now;
+    world.up.insert(*server);
+    links.OnConnected(*server);
+  }
+  EXPECT_THAT(pauses, ElementsAre(2000, 4000, 8000, 16'000, 16'000, 16'000));
+}
+
 TEST_F(LinksTest, NoQuorumNeedsAllThatCanBeReached) {
   UpAll();
   const int64_t since = world.now;

@@ -57,6 +57,11 @@ class TestServers {
     absl::MutexLock lock(&mutex_);
     return mutex_.AwaitWithTimeout(absl::Condition(&holds), absl::Seconds(20));
   }
+  // The addresses that streams to `node` came from, all that ever were.
+  std::set<std::string> Peers(size_t node) {
+    absl::MutexLock lock(&mutex_);
+    return nodes_[node]->peers;
+  }
   // To everything that is connected to `node`.
   void Push(size_t node, const v1::ServerMessage& message) {
     absl::MutexLock lock(&mutex_);
@@ -88,10 +93,11 @@ class TestServers {
       server->Wait();
       server.reset();
     }
-    grpc::Status Connect(grpc::ServerContext*,
+    grpc::Status Connect(grpc::ServerContext* context,
                          Rpc* stream) override ABSL_NO_THREAD_SAFETY_ANALYSIS {
       absl::MutexLock lock(&owner->mutex_);
       streams.insert(stream);
+      peers.insert(context->peer());
       while (true) {
         v1::ClientBatch batch;
         owner->mutex_.Unlock();
@@ -115,6 +121,7 @@ class TestServers {
     const size_t number;
     int port = 0;
     std::set<Rpc*> streams;
+    std::set<std::string> peers;
     std::unique_ptr<grpc::Server> server;
   };
 

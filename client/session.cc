@@ -160,6 +160,7 @@ void Session::Step() {
     again_ = false;
     if (!closed_ && started_) {
       links_.Tick();
+      RenewSilent();
       if (closing_) {
         SendClose();
       } else {
@@ -174,6 +175,18 @@ void Session::Step() {
     RunLater();
   } while (again_ || !later_.empty());
   stepping_ = false;
+}
+
+// Not where the session is attached, or may be: a server that is only slow would see that
+// connection's end, and start the short grace.
+void Session::RenewSilent() {
+  const auto may = [this](size_t server) {
+    return (attachment_ == 0 || last_attached_ != server) &&
+           std::none_of(attempts_.begin(), attempts_.end(),
+                        [server](const auto& entry) { return entry.second.server == server; });
+  };
+  const std::optional<size_t> server = links_.RenewSilent(may);
+  if (server.has_value()) ForgetServer(*server);
 }
 
 void Session::RunLater() {

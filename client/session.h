@@ -211,6 +211,7 @@ class Session final : public Driven {
   void NoteAwake();
   bool MustStayAwake() const;
   void Step();
+  void RenewSilent();
   void RunLater();
   int64_t Now() const { return env_.clock->NowMs(); }
   void Note(int level, const std::string& line) { env_.observer->OnNote(level, line); }

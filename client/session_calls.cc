@@ -161,7 +161,10 @@ void Session::SetLook(Call& call, int64_t look_ms) {
 // There is a new way to send: those that are on no way take it.
 void Session::AllCallsDue() {
   for (auto& [key, call] : calls_) {
-    if (call.out.empty() && !call.granted.has_value() && !call.queued) SetDue(call, Now());
+    const bool nowhere = std::all_of(call.out.begin(), call.out.end(), [this](const auto& out) {
+      return links_.SilentFor(out.first, kSilentMs);
+    });
+    if (nowhere && !call.granted.has_value() && !call.queued) SetDue(call, Now());
   }
 }
 

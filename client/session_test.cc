@@ -9,9 +9,11 @@
 namespace triad::client {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 constexpr auto kOpen = v1::ClientMessage::kOpen;
@@ -296,6 +298,35 @@ TEST(Session, ANodeThatDoesNotKnowTheSessionLeadsToAttaching) {
   EXPECT_THAT(world.Receivers(kAttach), SizeIs(1));
   EXPECT_TRUE(world.session->status().attached);
   EXPECT_THAT(world.events, IsEmpty());
+}
+
+TEST(Session, ConnectionsThatAllDiedInSilenceDoNotStopARequest) {
+  World world;
+  world.Attach();
+  const auto held = world.Checkout();
+  world.dead = {0, 1, 2};
+  const auto call = world.Checkout(1, 20'000);
+  world.Pass(kAllSilentMs + 1000);
+  ASSERT_TRUE(call->status.has_value());
+  EXPECT_TRUE(call->status->ok()) << call->status->message;
+  EXPECT_EQ(world.cluster.executed, 2);
+  EXPECT_EQ(world.session->status().node, 2u) << "where there is an answer";
+  EXPECT_EQ(world.dead.count(0), 1u) << "the first attachment's connection is kept";
+  EXPECT_THAT(world.names, Not(Contains(HasSubstr("lost"))));
+}
+
+TEST(Session, ServersThatAreSilentForAMinuteAreNotStormed) {
+  World world;
+  world.Attach();
+  world.cluster.modes = {Mode::kSilent, Mode::kSilent, Mode::kSilent};
+  const auto call = world.Checkout(1, 120'000);
+  const int before = world.connects;
+  world.Pass(60'000);
+  EXPECT_LE(world.connects - before, 6);
+  world.cluster.modes = {Mode::kServes, Mode::kServes, Mode::kServes};
+  world.Pass(3'000);
+  ASSERT_TRUE(call->status.has_value());
+  EXPECT_TRUE(call->status->ok());
 }
 
 TEST(Session, DeadServersAreRetriedJitteredAndNothingSpins) {

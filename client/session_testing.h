@@ -310,6 +310,10 @@ struct World : Transport, Clock, Random, Observer {
     up.erase(server);
     connecting.erase(server);
   }
+  void Abandon(size_t server) override {
+    dead.erase(server);
+    Disconnect(server);
+  }
   int64_t NowMs() override { return now; }
   uint32_t Below(uint32_t) override { return 0; }
   std::string Bytes(size_t size) override {
@@ -351,7 +355,7 @@ struct World : Transport, Clock, Random, Observer {
       outbox.pop_front();
       log.emplace_back(server, message);
       const Mode mode = cluster.modes[server];
-      if (!up.count(server) || mode == Mode::kSilent) continue;
+      if (!up.count(server) || dead.count(server) || mode == Mode::kSilent) continue;
       std::optional<v1::ServerMessage> answer = cluster.Handle(server, message);
       if (answer.has_value() && mode != Mode::kMute && up.count(server)) Answer(server, *answer);
     }
@@ -445,7 +449,8 @@ struct World : Transport, Clock, Random, Observer {
   FakeCluster cluster;
   int64_t now = 1'000'000;
   std::set<size_t> connecting, up;
-  bool auto_up = true;  // reconnections succeed
+  bool auto_up = true;    // reconnections succeed
+  std::set<size_t> dead;  // connections that carry nothing any more, until they are abandoned
   int connects = 0;
   int sessions_drawn = 0;
   std::deque<std::pair<size_t, v1::ClientMessage>> outbox;
