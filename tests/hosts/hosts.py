@@ -3,6 +3,7 @@
 with three SERVER lines hold licenses and take more.
 
   hosts.py --build DIR [--short] [--list] [--report FILE] [DRILL...]
+  hosts.py --able        exit 0 where hosts can be booted; else 1, and why not
 
 Each drill prints what the applications saw: grants, errors, the longest request; and whether a license was lost or
 counted twice. Exit 1 if an application saw an error where it must not, if a license was lost or doubled, or if a request
@@ -31,6 +32,7 @@ from watching import FLOOR, NO_GOAL, Floor, Seen, settle  # noqa: E402
 DRILLS = {**drills_planned.DRILLS, **drills_loss.DRILLS, **drills_network.DRILLS, **drills_tls.DRILLS,
           **drills_disk.DRILLS}
 # Those that leave other hardware or a new cluster behind come last, as they stand in DRILLS.
+UPGRADES = {"rolling", "same_minute"}
 SHORT = ("kill_9", "restarts", "power", "unplugged", "same_minute")
 
 
@@ -60,15 +62,38 @@ def play(site: Site, chosen: list[str]) -> list[Seen]:
     return seen
 
 
+def unable() -> str:
+    """Why hosts cannot be booted here; "" if they can."""
+    if os.geteuid() != 0:
+        return "needs root"
+    if not os.access("/sys/fs/cgroup", os.W_OK):
+        return "control groups cannot be made"
+    trials = (("ip", "netns", "add", "triad-try"), ("ip", "netns", "del", "triad-try"), ("losetup", "--find"),
+              ("unshare", "--mount", "--pid", "--fork", "mount", "-t", "tmpfs", "tmpfs", "/mnt"))
+    for trial in trials:
+        try:
+            done = run(*trial, check=False)
+        except FileNotFoundError:
+            continue  # ./dev hosts installs it
+        if done.returncode != 0:
+            return f"{' '.join(trial)}: {done.stdout.strip()}"
+    return ""
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", type=Path, required=True)
+    parser.add_argument("--build", type=Path, default=Path("build"))
+    parser.add_argument("--able", action="store_true")
     parser.add_argument("--short", action="store_true", help="only " + ", ".join(SHORT))
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--report", type=Path, help="write the table there")
     parser.add_argument("drills", nargs="*")
     args = parser.parse_args()
     build = args.build.resolve()
+    if args.able:
+        why = unable()
+        print(why, end="\n" if why else "")
+        return 1 if why else 0
     if args.list:
         print("\n".join(DRILLS))
         return 0
@@ -79,7 +104,9 @@ def main() -> int:
         print(f"hosts: no drill {unknown[0]}; --list names them" if unknown else
               "hosts: needs root" if packages else "hosts: no packages; run ./dev package", file=sys.stderr)
         return 2
-    run(str(Path(__file__).resolve().parents[2] / "deploy/packages/make"), str(build), str(build / "packages-newer"), "+next1")
+    if UPGRADES & set(chosen):
+        make = Path(__file__).resolve().parents[2] / "deploy/packages/make"
+        run(str(make), str(build), str(build / "packages-newer"), "+next1")
     newer = made_packages(build / "packages-newer")
     site = Site(build, build / "hosts" / "run", packages, newer)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -117,9 +117,24 @@ class Watch:
               f"{self.term} to {self.site.term()}")
         for line in self.errors()[:3]:
             print(f"    error: {line}")
+        if goal and slow[1] > goal:
+            tell_around(self.site, slow[0], slow[1] / 1000)
         floor = max((floor.longest(self.since) for floor in FLOOR), default=0.0)
         return Seen(drill, did, sum(1 for r in requests if r[2] == 0), len(self.errors()), longest, goal, kept, note,
                     allowed_errors, floor)
+
+
+def tell_around(site: Site, ended: float, took: float) -> None:
+    """What the servers say of a request that took long."""
+    end = time.time() - (time.monotonic() - ended)
+    for host in site.hosts:
+        if not host.leader():
+            continue
+        lines = host.sh(f"journalctl -u triadd --no-pager -o short-iso-precise --since @{end - took - 0.2:.1f} "
+                        f"--until @{end + 0.1:.1f}", check=False).stdout.splitlines()
+        for line in lines[:12]:
+            print(f"      {host.name}: {line[11:26]} {line.partition(': ')[2][:150]}")
+    print(f"      it was from {took:.2f} s before {time.strftime('%H:%M:%S', time.gmtime(end))}{end % 1:.3f}"[:-1])
 
 
 class Pause:
