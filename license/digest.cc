@@ -1,5 +1,6 @@
 #include "license/digest.h"
 
+#include <openssl/evp.h>
 #include <openssl/sha.h>
 
 #include "absl/strings/escaping.h"
@@ -8,9 +9,15 @@
 namespace triad::license {
 
 std::string Sha256(absl::string_view bytes) {
+  // Found once: OpenSSL 3 looks for it by name at every call of SHA256(), which takes as long as
+  // the hash of a usage record.
+  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   std::string out(SHA256_DIGEST_LENGTH, '\0');
-  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
-         reinterpret_cast<unsigned char*>(out.data()));
+  auto* to = reinterpret_cast<unsigned char*>(out.data());
+  if (algorithm == nullptr ||
+      EVP_Digest(bytes.data(), bytes.size(), to, nullptr, algorithm, nullptr) != 1) {
+    SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), to);
+  }
   return out;
 }
 

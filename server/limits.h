@@ -116,8 +116,13 @@ inline constexpr int64_t kNewcomerAsksMs = 4 * kHelloAgainMs;
 // host may have lost power. Longer than any election, shorter than an operator's patience.
 inline constexpr int64_t kOldIncarnationSilentMs = 3'000;
 
-// Ledger rows are written behind Apply this often.
-inline constexpr int64_t kLedgerWriteIntervalMs = 50;
+// Ledger rows are written behind Apply this often, net: a license that was taken and given back in
+// between leaves none. Longer would be fewer rows in all, but more at a time, and the loop makes
+// them; and what is not written yet is applied again after a crash.
+inline constexpr int64_t kLedgerWriteIntervalMs = 250;
+
+// Memory in which an entry of the log is read; a larger one takes more from the heap.
+inline constexpr size_t kScratchBytes = 4u << 10;
 
 // Usage records that wait for the ledger's disk: some ten thousand a second for ten seconds.
 inline constexpr size_t kUsagePendingBytesMax = 32u << 20;

@@ -242,8 +242,7 @@ std::string Metrics::Page(const std::optional<Snapshot>& snapshot) {
 
 void MeteredUsage::OnRecords(const std::vector<license::UsageRow>& rows) {
   for (const license::UsageRow& row : rows) {
-    v1::UsageRecord record;
-    if (record.ParseFromString(row.bytes)) metrics_->OnRecord(record);
+    if (record_.ParseFromString(row.bytes)) metrics_->OnRecord(record_);
   }
   next_->OnRecords(rows);
 }

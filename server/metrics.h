@@ -85,6 +85,7 @@ class MeteredUsage final : public UsageSink {
  private:
   UsageSink* const next_;
   Metrics* const metrics_;
+  v1::UsageRecord record_;  // kept: what it has allocated serves the next one too
 };
 
 // Measures from a write of the log until it is durable. OnDurable is the disk's thread's.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "google/protobuf/arena.h"
 #include "license/catalog.h"
 
 namespace triad::server {
@@ -247,7 +248,9 @@ void Node::Act(quorum::Ready ready) {
 void Node::Apply(const quorum::Entry& entry) {
   const license::LogPosition position{entry.index.value(), entry.term.value()};
   std::vector<license::LedgerEvent> events;
-  v1::LogRecord record;
+  // In one piece of memory that the next entry uses again.
+  google::protobuf::Arena arena(scratch_.data(), scratch_.size());
+  v1::LogRecord& record = *google::protobuf::Arena::CreateMessage<v1::LogRecord>(&arena);
   const bool has_record = entry.kind != quorum::EntryKind::kNoop;
   if (has_record && !record.ParseFromString(*entry.payload)) record.Clear();
   // Never skipped: the ledger would be another one than the others' from here on.

@@ -13,6 +13,7 @@
 // (what they do to nodes: stop, drain).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -379,6 +380,7 @@ class Node : private Proposals::Sink {
   std::optional<int64_t> leaderless_since_ms_;
   bool moved_clients_away_ = false;
 
+  alignas(8) std::array<char, kScratchBytes> scratch_{};  // Apply's
   int64_t timer_ms_ = 0;
   int64_t report_ms_ = 0;
   bool stopping_ = false;

@@ -94,7 +94,8 @@ void Node::AwaitWritten(std::function<void()> done) {
 
 void Node::WriteLedger(int64_t now_ms) {
   if (ledger_writes_under_way_ > 0 || jumped_ || adopt_after_) return;
-  if (now_ms - ledger_written_ms_ < kLedgerWriteIntervalMs) return;
+  // Somebody waits for it: then at once.
+  if (now_ms - ledger_written_ms_ < kLedgerWriteIntervalMs && awaiting_written_.empty()) return;
   ledger_written_ms_ = now_ms;
   auto changes = ledger_->TakeChanges();
   if (changes.empty() && !std::exchange(usage_jumped_, false)) return;
