@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 import traceback
+import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -24,7 +25,7 @@ import drills_network  # noqa: E402
 import drills_planned  # noqa: E402
 import drills_tls  # noqa: E402
 from installing import first_install  # noqa: E402
-from machines import run  # noqa: E402
+from machines import MIRROR, run  # noqa: E402
 from report import TABLE_HEAD, write_report  # noqa: E402
 from site_ import Site  # noqa: E402
 from watching import FLOOR, NO_GOAL, Floor, Seen, settle  # noqa: E402
@@ -77,6 +78,10 @@ def unable() -> str:
             continue  # ./dev hosts installs it
         if done.returncode != 0:
             return f"{' '.join(trial)}: {done.stdout.strip()}"
+    try:
+        urllib.request.urlopen(f"{MIRROR}/dists/bookworm/InRelease", timeout=10).close()
+    except OSError as error:
+        return f"{MIRROR} cannot be reached: {error}"
     return ""
 
 
