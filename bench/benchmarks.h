@@ -14,6 +14,8 @@ struct Settings {
   // checkout only, for a profile: one system by its name, one number in flight. "", 0: all.
   std::string system;
   int inflight = 0;
+  // failover: how often each fault strikes each system.
+  int rounds = 100;
 };
 
 bool RunCheckout(const Settings& settings, Report& report);

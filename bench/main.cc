@@ -48,6 +48,10 @@ int RunBenchmarks(const std::vector<std::string>& arguments) {
       if (!absl::SimpleAtoi(argument.substr(strlen("--inflight=")), &settings.inflight)) {
         return Usage();
       }
+    } else if (argument.rfind("--rounds=", 0) == 0) {
+      if (!absl::SimpleAtoi(argument.substr(strlen("--rounds=")), &settings.rounds)) {
+        return Usage();
+      }
     } else if (Benchmarks().count(argument) > 0) {
       names.push_back(argument);
     } else {

@@ -21,6 +21,8 @@ constexpr int kHolders = 1'000;  // sessions that the licenses out are spread ov
 constexpr int kHolderStreams = 32;
 constexpr int kLoadSessions = 32;
 constexpr int kBeats = 5;
+constexpr int64_t kNoticeMs = 500;  // for the loop to hear of broken connections
+constexpr int64_t kAttachMs = 120'000;
 constexpr int64_t kMs = 1'000'000;
 
 struct Times {
@@ -121,6 +123,8 @@ bool RunOut(const Times& times, bool quick, Report& report) {
   TriadSeats holders(loop, addresses, kHolders, "held", kHolderStreams);
   TriadSeats load(loop, addresses, kLoadSessions, "bench");
   if (!holders.Open() || !load.Open()) return false;
+  holders.set_reattach(true);
+  load.set_reattach(true);
   int64_t out = 0;
   int64_t first_bytes = 0;
   int64_t first_out = 0;
@@ -149,8 +153,9 @@ bool RunOut(const Times& times, bool quick, Report& report) {
                    .Set("bytes_per_checkout", per_checkout)
                    .Set("restart_ms", RestartMs(cluster))
                    .Set("rejoin_ms", SnapshotMs(cluster)));
-    // The sessions at the nodes that were restarted are theirs to open again.
-    if (holders.detached() > 0 || load.detached() > 0) {
+    // Those at the nodes that were restarted go to others, once it is known that they must.
+    loop.Until([] { return false; }, kNoticeMs);
+    if (!holders.AwaitAttached(kAttachMs) || !load.AwaitAttached(kAttachMs)) {
       std::cerr << "bench: sessions were lost\n";
       return false;
     }

@@ -19,8 +19,6 @@
 namespace triad::bench {
 namespace {
 
-constexpr int64_t kMs = 1'000'000;
-constexpr int64_t kRetryMs = 50;
 constexpr int64_t kPatienceMs = 120'000;
 
 bool TakeAll(Loop& loop, TriadSeats& seats) {
@@ -50,17 +48,9 @@ bool RunOne(int sessions, int streams, const std::string& name, Report& report) 
   const int leader = cluster.WaitForLeader();
   const int64_t start = NowNs();
   cluster.process(leader).Signal(SIGKILL);
-  const auto attached = [&] {
-    static int64_t next = 0;
-    if (NowNs() >= next) {
-      seats.Retry();
-      next = NowNs() + kRetryMs * kMs;
-    }
-    return seats.detached() == 0;
-  };
   // The streams that broke are known only when gRPC says so.
   bool back = loop.Until([&] { return seats.detached() > 0; }, kPatienceMs) &&
-              loop.Until(attached, kPatienceMs);
+              seats.AwaitAttached(kPatienceMs);
   seats.Beat();
   back = back && loop.Until([&] { return seats.beaten(); }, kPatienceMs);
   const int64_t took = NowNs() - start;

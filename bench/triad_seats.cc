@@ -12,6 +12,7 @@ namespace {
 
 constexpr int kBatchMessagesMax = 256;  // as libtriad
 constexpr int64_t kOpenMs = 60'000;
+constexpr int64_t kRetryNs = 50'000'000;
 
 std::string RandomId() {
   static std::mt19937_64 draw{std::random_device{}()};
@@ -268,6 +269,19 @@ void TriadSeats::OnHeartbeat(const v1::HeartbeatAnswer& answer) {
     Session& session = sessions_[static_cast<size_t>(found->second)];
     session.beat_acked = std::max(session.beat_acked, ack.number());
   }
+}
+
+bool TriadSeats::AwaitAttached(int64_t timeout_ms) {
+  int64_t next_ns = 0;
+  return loop_.Until(
+      [&] {
+        if (NowNs() >= next_ns) {
+          Retry();
+          next_ns = NowNs() + kRetryNs;
+        }
+        return detached() == 0;
+      },
+      timeout_ms);
 }
 
 void TriadSeats::Retry() {

@@ -92,8 +92,9 @@ class TriadSeats final : public Seats {
   // Moves sessions whose stream has broken to the other addresses, by itself, from now on.
   void set_reattach(bool reattach) { reattach_ = reattach; }
   int detached() const;  // sessions without a stream that knows them
-  // Attaches anew what was refused, for want of a leader for example.
-  void Retry();
+  // Until every session is attached again; what is refused, for want of a leader for example, is
+  // asked for anew.
+  bool AwaitAttached(int64_t timeout_ms);
   int sessions() const override { return static_cast<int>(sessions_.size()); }
   void Operate(int session, Done done) override;
   // Takes seats and keeps them: `count` seats in one checkout. For benchmarks of a full ledger.
@@ -102,6 +103,8 @@ class TriadSeats final : public Seats {
   const std::string& wrong() const { return wrong_; }
 
  private:
+  void Retry();
+
   struct Session {
     std::string id;
     std::string token;

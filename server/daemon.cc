@@ -596,7 +596,7 @@ bool Daemon::AfterBatch() {
   if (stop_since_ms_) {
     return !node_->MayStop() && clock_.NowMs() - *stop_since_ms_ < kStopTimeoutMs;
   }
-  if (turned_ms_ - tended_ms_ >= kTickMs) {
+  if (turned_ms_ - tended_ms_ >= kTellMs) {
     tended_ms_ = turned_ms_;
     wire_->OnTick(turned_ms_);
     Tell();

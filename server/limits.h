@@ -175,6 +175,8 @@ inline constexpr int64_t kDiskHangFatalMs = 10'000;
 inline constexpr int64_t kWatchdogRounds = 4;
 // How often the service manager hears of counts; what changes the role it hears at once.
 inline constexpr int64_t kServiceStatusMs = 1'000;
+// Whether it serves is told so soon: it takes a look at all features.
+inline constexpr int64_t kTellMs = 100;
 // A node that has met no quorum for so long after its start counts as started all the same: well
 // above an election, well below the unit's TimeoutStartSec.
 inline constexpr int64_t kReadyWithoutQuorumMs = 15'000;
