@@ -270,8 +270,9 @@ absl::Status Daemon::OpenTls() {
     return absl::OkStatus();
   }
   const std::string why(tls.status().message());
+  // Files that are there and no good say themselves what to do.
   return absl::FailedPreconditionError(
-      flags_.tls_cert.empty()
+      flags_.tls_cert.empty() && absl::IsNotFound(tls.status())
           ? absl::StrCat("a SERVER host is not a loopback address, and there is no TLS: ", why,
                          "; triad certs makes certificates, --insecure serves in plaintext")
           : why);
