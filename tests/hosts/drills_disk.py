@@ -62,7 +62,9 @@ def recover_one(host: Host) -> str:
 
 def recover(site: Site) -> Seen:
     watch = Watch(site)
-    left, lost = site.hosts[2], site.hosts[:2]
+    # One on its licensed hardware: a recovered node has no waiver.
+    left = next(host for host in site.hosts if host.mac == host.licensed_mac)
+    lost = [host for host in site.hosts if host is not left]
     for host in lost:
         host.replace(host.mac)
     left.sh("systemctl stop triadd")

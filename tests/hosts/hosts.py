@@ -41,8 +41,8 @@ def made_packages(directory: Path) -> list[Path]:
     return [p for p in sorted(directory.glob("*.deb")) if p.name.startswith(("triad-server", "triad-tools"))]
 
 
-def play(site: Site, chosen: list[str]) -> list[Seen]:
-    """The installation, then these."""
+def play(site: Site, chosen: list[str], report: Path | None) -> list[Seen]:
+    """The installation, then these; what was seen goes to the report at once."""
     seen: list[Seen] = []
     for name in ["first_install", *chosen]:
         print(name, flush=True)
@@ -56,6 +56,8 @@ def play(site: Site, chosen: list[str]) -> list[Seen]:
             result = Seen(name, "", 0, 0, 0, NO_GOAL, f"failed: {error}".splitlines()[0])
         result.name = name
         seen.append(result)
+        if report:
+            write_report(report, site.build / "hosts" / "rows.json", [result], ["first_install", *DRILLS])
         print(f"  {result.row()}  {'ok' if result.good() else 'NOT AS IT MUST BE'} ({time.monotonic() - begun:.0f} s)",
               flush=True)
         if name == "first_install" and not site.apps:
@@ -120,13 +122,11 @@ def main() -> int:
         print("three hosts are booted", flush=True)
         FLOOR.append(Floor(site.work / "floor"))
         FLOOR[0].start()
-        seen = play(site, chosen)
+        seen = play(site, chosen, args.report)
     finally:
         (site.requests / "stop").touch()
         site.take_down()
     print("\n".join([TABLE_HEAD] + [one.row() for one in seen]))
-    if args.report:
-        write_report(args.report, build / "hosts" / "rows.json", seen, ["first_install", *DRILLS])
     return 0 if all(one.good() for one in seen) else 1
 
 
