@@ -25,17 +25,22 @@ absl::Status SystemError(const std::string& path, int error) {
   return absl::UnavailableError(line);
 }
 
-// Writes, syncs and closes.
-absl::Status WriteAll(const std::string& path, int fd, absl::string_view bytes) {
-  int error = 0;
-  while (!bytes.empty() && error == 0) {
+// 0, or what went wrong.
+int WriteBytes(int fd, absl::string_view bytes) {
+  while (!bytes.empty()) {
     const ssize_t written = write(fd, bytes.data(), bytes.size());
     if (written >= 0) {
       bytes.remove_prefix(static_cast<size_t>(written));
     } else if (errno != EINTR) {
-      error = errno;
+      return errno;
     }
   }
+  return 0;
+}
+
+// Writes, syncs and closes.
+absl::Status WriteAll(const std::string& path, int fd, absl::string_view bytes) {
+  int error = WriteBytes(fd, bytes);
   if (error == 0 && fsync(fd) != 0 && errno != EINVAL) error = errno;
   if (close(fd) != 0 && error == 0) error = errno;
   return error == 0 ? absl::OkStatus() : SystemError(path, error);
@@ -74,6 +79,61 @@ absl::Status WriteNewFile(const std::string& path, absl::string_view bytes, mode
   absl::Status status = WriteAll(path, fd, bytes);
   if (!status.ok()) unlink(path.c_str());
   return status;
+}
+
+namespace {
+
+std::string DirectoryOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<NewFile>> NewFile::Create(const std::string& path, mode_t mode) {
+  struct stat info = {};
+  if (lstat(path.c_str(), &info) == 0) return SystemError(path, EEXIST);
+  const std::string directory = DirectoryOf(path);
+  int fd = open(directory.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
+  if (fd >= 0) return std::unique_ptr<NewFile>(new NewFile(path, "", fd));
+  if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) return SystemError(path, errno);
+  // A file system that knows no files without a name.
+  std::string temporary = path + ".XXXXXX";
+  fd = mkostemp(temporary.data(), O_CLOEXEC);
+  if (fd < 0) return SystemError(path, errno);
+  (void)fchmod(fd, mode);
+  return std::unique_ptr<NewFile>(new NewFile(path, temporary, fd));
+}
+
+NewFile::~NewFile() {
+  close(fd_);
+  if (!temporary_.empty()) unlink(temporary_.c_str());
+}
+
+absl::Status NewFile::Write(absl::string_view bytes) {
+  const int error = WriteBytes(fd_, bytes);
+  return error == 0 ? absl::OkStatus() : SystemError(path_, error);
+}
+
+absl::Status NewFile::GiveName() {
+  const std::string from = temporary_.empty() ? absl::StrCat("/proc/self/fd/", fd_) : temporary_;
+  if (linkat(AT_FDCWD, from.c_str(), AT_FDCWD, path_.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+    return SystemError(path_, errno);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status NewFile::Finish() {
+  if (fsync(fd_) != 0 && errno != EINVAL) return SystemError(path_, errno);
+  absl::Status status = GiveName();
+  if (!status.ok()) return status;
+  const int directory = open(DirectoryOf(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) return SystemError(path_, errno);
+  const bool synced = fsync(directory) == 0 || errno == EINVAL;
+  const int error = errno;
+  close(directory);
+  return synced ? absl::OkStatus() : SystemError(path_, error);
 }
 
 absl::Status ReplaceFile(const std::string& path, absl::string_view bytes) {

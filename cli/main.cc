@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/args.h"
+#include "cli/backup.h"
 #include "cli/certs.h"
 #include "cli/checkout.h"
 #include "cli/denials.h"
@@ -80,6 +81,10 @@ constexpr Verb kVerbs[] = {
      "hands the lead to another node", TransferLeadVerb},
     {"drain", "[--node=NODE] [--undo] [--json] [--admin-socket=PATH]",
      "before maintenance: a node leads no more and sends its clients to others", DrainVerb},
+    {"backup", "FILE [--json] [--admin-socket=PATH]",
+     "the whole cluster as it is now, in a file that is not there yet", BackupVerb},
+    {"restore", "FILE --data-dir=DIR [--node=NODE] [--session-ttl=TIME]",
+     "all nodes are lost: makes one of a backup, which the others rejoin", RestoreVerb},
     {"reread", "[--dry-run] [--from=NODE] [--json] [--admin-socket=PATH]",
      "what other license files would change and for whom; then the change", RereadVerb},
     {"reserve", "FEATURE COUNT TYPE NAME [--for=TIME] [--json]",

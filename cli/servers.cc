@@ -470,6 +470,20 @@ absl::StatusOr<v1::DrainResponse> AskDrain(const std::string& target,
   return answer;
 }
 
+absl::Status AskBackup(const std::string& target,
+                       const std::function<absl::Status(const v1::BackupPiece&)>& on_piece) {
+  const auto stub = Dial(target);
+  grpc::ClientContext context;
+  auto reader = stub->Backup(&context, v1::BackupRequest());
+  v1::BackupPiece piece;
+  absl::Status status;
+  while (status.ok() && reader->Read(&piece)) status = on_piece(piece);
+  if (!status.ok()) context.TryCancel();
+  const grpc::Status done = reader->Finish();
+  if (!status.ok()) return status;
+  return done.ok() ? absl::OkStatus() : ToAbsl(done);
+}
+
 absl::StatusOr<v1::Outcome> AskAct(const std::string& target, const v1::AdminCommand& command) {
   const auto stub = Dial(target);
   v1::ActRequest request;

@@ -85,6 +85,9 @@ absl::StatusOr<v1::RotateLogsResponse> AskRotateLogs(const std::string& target,
 absl::StatusOr<v1::StopResponse> AskStop(const std::string& target, const v1::StopRequest& request);
 absl::StatusOr<v1::DrainResponse> AskDrain(const std::string& target,
                                            const v1::DrainRequest& request);
+// What `triad backup` writes, piece by piece; an error of `on_piece` ends it.
+absl::Status AskBackup(const std::string& target,
+                       const std::function<absl::Status(const v1::BackupPiece&)>& on_piece);
 // Draws an id for the command, so that asking again, as it does while leaders change, is once.
 absl::StatusOr<v1::Outcome> AskAct(const std::string& target, const v1::AdminCommand& command);
 // 16 bytes that nobody else has.

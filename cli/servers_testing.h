@@ -84,6 +84,11 @@ class FakeNode : public v1::AdminService::Service {
     if (on_drain) on_drain();
     return grpc::Status::OK;
   }
+  grpc::Status Backup(grpc::ServerContext*, const v1::BackupRequest*,
+                      grpc::ServerWriter<v1::BackupPiece>* writer) override {
+    for (const v1::BackupPiece& piece : backup) writer->Write(piece);
+    return backup_result;
+  }
   grpc::Status RotateLogs(grpc::ServerContext*, const v1::RotateLogsRequest* request,
                           v1::RotateLogsResponse* response) override {
     rotate_request = *request;
@@ -100,6 +105,8 @@ class FakeNode : public v1::AdminService::Service {
   v1::DrainRequest drain_request;
   std::function<void()> on_drain;
   v1::RotateLogsRequest rotate_request;
+  std::vector<v1::BackupPiece> backup;
+  grpc::Status backup_result = grpc::Status::OK;
   grpc::Status usage_result = grpc::Status::OK;
   int usage_calls = 0;
   v1::Usage usage;

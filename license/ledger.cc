@@ -98,6 +98,7 @@ bool NeedsVersion3(const v1::Request& request) {
 }  // namespace
 
 uint32_t RequiredVersion(const v1::Command& command) {
+  if (!command.recovered().how().empty()) return 4;
   if (command.has_prune_usage()) return kUsageVersion;
   if (command.has_admin() || command.has_time_passes()) return 3;
   if (!command.install().who().empty()) return 3;
@@ -242,6 +243,7 @@ v1::Outcome Ledger::ApplyRecovered(const v1::Recovered& recovered, Events& event
   // Holders know handles that nobody here does: none of them may come to mean another license.
   state_.TakeHandles(kHandlesLostMax);
   events.push_back(EventOf(LedgerEvent::Kind::kRecovered));
+  events.back().reason = recovered.how();
   return Done();
 }
 

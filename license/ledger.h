@@ -38,8 +38,9 @@ namespace triad::license {
 
 // The newest command that this program knows: 1 all of the first release, 2 a license set that
 // replaces another, 3 queues, borrowing, reservations, what administrators do (and who changed the
-// licenses) and what is due. A new command, or a new meaning of one, raises it (design 5.5).
-inline constexpr uint32_t kCommandVersion = 3;
+// licenses) and what is due, 4 waivers that end, and a recovery that says where its data came from.
+// A new command, or a new meaning of one, raises it (design 5.5).
+inline constexpr uint32_t kCommandVersion = 4;
 // What a program must know to apply `command` as it is meant.
 uint32_t RequiredVersion(const v1::Command& command);
 

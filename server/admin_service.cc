@@ -9,7 +9,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "server/backup.h"
 #include "server/limits.h"
 #include "server/on_cores.h"
 #include "server/tls.h"
@@ -78,6 +80,7 @@ void AdminCalls::Serve(CallPlace place, AsyncAdmin* service) {
   TakeCalls(place, service, &Service::RequestStop, on_this(&AdminCalls::Stop));
   TakeCalls(place, service, &Service::RequestDrain, on_this(&AdminCalls::Drain));
   TakeStreams(place, service, &Service::RequestReadUsage, on_this(&AdminCalls::ReadUsage));
+  TakeStreams(place, service, &Service::RequestBackup, on_this(&AdminCalls::Backup));
 }
 
 grpc::Status AdminCalls::GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*,
@@ -403,6 +406,91 @@ grpc::Status AdminCalls::Drain(grpc::ServerContext* context, const v1::DrainRequ
     });
   });
   return answer->Wait(response);
+}
+
+// ------------------------------------------------------------------------------------------
+// Backups
+
+grpc::Status AdminCalls::AwaitAgreed(v1::BackupHead* head) {
+  struct Answer {
+    absl::Notification done;
+    absl::Status status;
+    v1::BackupHead head;
+  };
+  auto answer = std::make_shared<Answer>();
+  loop_->Post([this, answer] {
+    node_->Read([this, answer](const absl::Status& status) {
+      answer->status = status;
+      if (!status.ok()) return answer->done.Notify();
+      const v1::NodeStatus node = node_->Status();
+      answer->head.set_cluster_id(node.cluster_id());
+      answer->head.set_node(node.slot());
+      answer->head.set_program(node.version());
+      answer->head.set_nodes(static_cast<uint32_t>(node.nodes_size()));
+      node_->AwaitWritten([answer] { answer->done.Notify(); });
+    });
+  });
+  if (!answer->done.WaitForNotificationWithTimeout(absl::Milliseconds(kChangeTimeoutMs))) {
+    return NoAnswer();
+  }
+  if (!answer->status.ok()) return FromAbsl(answer->status);
+  head->Swap(&answer->head);
+  return grpc::Status::OK;
+}
+
+absl::StatusOr<v1::SnapshotChunk> AdminCalls::ReadRows(const v1::SnapshotRequest& request) {
+  struct Answer {
+    absl::Notification done;
+    v1::SnapshotChunk chunk;
+  };
+  auto answer = std::make_shared<Answer>();
+  loop_->Post([this, answer, request] {
+    node_->OnBackupRequest(request, [answer](v1::SnapshotChunk chunk) {
+      answer->chunk = std::move(chunk);
+      answer->done.Notify();
+    });
+  });
+  if (!answer->done.WaitForNotificationWithTimeout(absl::Milliseconds(kUsagePageTimeoutMs))) {
+    return absl::DeadlineExceededError("this node is too busy to answer");
+  }
+  return std::move(answer->chunk);
+}
+
+// One chunk in memory at a time, at the pace of a snapshot between nodes: whoever works beside it
+// does not notice.
+grpc::Status AdminCalls::Backup(grpc::ServerContext* context, const v1::BackupRequest*,
+                                const std::function<bool(const v1::BackupPiece&)>& write) {
+  const grpc::Status allowed = CheckMayChange(*context);
+  if (!allowed.ok()) return allowed;
+  Note(*context, "take a backup");
+  v1::BackupHead head;
+  if (grpc::Status agreed = AwaitAgreed(&head); !agreed.ok()) return agreed;
+  BackupMaker maker(std::move(head));
+  const absl::Time begun = absl::Now();
+  std::vector<v1::BackupPiece> pieces;
+  for (;;) {
+    pieces.clear();
+    const auto rows = maker.NextRows();
+    const auto usage = rows ? std::nullopt : maker.NextUsage();
+    if (rows) {
+      auto chunk = ReadRows(*rows);
+      absl::Status status = chunk.status();
+      if (status.ok()) status = maker.AddRows(*std::move(chunk), &pieces);
+      if (!status.ok()) return FromAbsl(status);
+    } else if (usage) {
+      auto read = ReadPage(usage_reader_, *usage);
+      if (!read) return NoAnswer();
+      maker.AddUsage(*std::move(read), &pieces);
+    } else {
+      pieces.push_back(maker.End());
+    }
+    for (const v1::BackupPiece& piece : pieces) {
+      if (!write(piece)) return {grpc::StatusCode::CANCELLED, "the caller went away"};
+    }
+    if (!rows && !usage) return grpc::Status::OK;
+    absl::SleepFor(begun + absl::Seconds(1) * maker.bytes() / kSnapshotBytesPerSecond -
+                   absl::Now());
+  }
 }
 
 grpc::Status AdminCalls::Act(grpc::ServerContext* context, const v1::ActRequest* request,

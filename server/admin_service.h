@@ -72,11 +72,16 @@ class AdminCalls final {
                     v1::StopResponse* response);
   grpc::Status Drain(grpc::ServerContext* context, const v1::DrainRequest* request,
                      v1::DrainResponse* response);
+  grpc::Status Backup(grpc::ServerContext* context, const v1::BackupRequest* request,
+                      const std::function<bool(const v1::BackupPiece&)>& write);
   grpc::Status Act(grpc::ServerContext* context, const v1::ActRequest* request,
                    v1::ActResponse* response);
 
  private:
   absl::StatusOr<std::shared_ptr<const Node::ReadFiles>> FilesOf(uint32_t from);
+  // The ledger's store holds all that was agreed on when this was called.
+  grpc::Status AwaitAgreed(v1::BackupHead* head);
+  absl::StatusOr<v1::SnapshotChunk> ReadRows(const v1::SnapshotRequest& request);
   bool IsAdministrator(const grpc::ServerContext& context) const;
   grpc::Status CheckMayChange(const grpc::ServerContext& context) const;
   grpc::Status CheckEnabled(absl::string_view verb) const;

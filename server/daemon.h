@@ -15,6 +15,7 @@ inline constexpr int kExitUsage = 2;
 int RunInit(const Flags& flags, Logger* logger);
 int RunRejoin(const Flags& flags, Logger* logger);
 int RunRecover(const Flags& flags, Logger* logger);
+int RunRestore(const Flags& flags, Logger* logger);
 int RunDaemon(const Flags& flags, Logger* logger);
 
 }  // namespace triad::server

@@ -191,10 +191,18 @@ std::string RecoveringPath(const std::string& dir) {
   return dir + "/recovering";
 }
 
+std::string RestoringPath(const std::string& dir) {
+  return dir + "/restoring";
+}
+
 absl::StatusOr<OpenedData> OpenData(const DataPlace& place, Logger* logger) {
   if (!place.recovering && place.files->Exists(RecoveringPath(place.dir))) {
     return absl::FailedPreconditionError(absl::StrCat(
         "a recovery of ", place.dir, " was interrupted: run triadd recover --accept-loss again"));
+  }
+  if (!place.restoring && place.files->Exists(RestoringPath(place.dir))) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("a restore into ", place.dir, " was interrupted: run triad restore again"));
   }
   return Opener(place, logger).Run();
 }

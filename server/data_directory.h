@@ -30,10 +30,15 @@ struct DataPlace {
   license::Ledger::Limits limits;
   // The caller is `triadd recover`, which goes on with what it began.
   bool recovering = false;
+  // The caller is restoring a backup, of which the recovery is the last step.
+  bool restoring = false;
 };
 
 // There while a recovery is half done (server/recover.h): the directory is not to be started from.
 std::string RecoveringPath(const std::string& dir);
+
+// There while a restore is half done (server/restore.h): likewise.
+std::string RestoringPath(const std::string& dir);
 
 struct OpenedData {
   storage::Identity identity;

@@ -155,6 +155,10 @@ absl::Status Parser::Parse(const std::vector<std::string>& arguments, int depth)
   for (size_t i = 0; i < arguments.size(); ++i) {
     const std::string& argument = arguments[i];
     if (!absl::StartsWith(argument, "-")) {
+      if (depth == 0 && flags.verb == "restore" && flags.backup.empty()) {
+        flags.backup = argument;
+        continue;
+      }
       if (depth > 0 || !flags.verb.empty())
         return Wrong(absl::StrCat("unexpected argument: ", argument));
       flags.verb = argument;
@@ -189,7 +193,8 @@ absl::Status Parser::Parse(const std::vector<std::string>& arguments, int depth)
 }
 
 const std::vector<absl::string_view>& Verbs() {
-  static const auto* verbs = new std::vector<absl::string_view>{"", "init", "rejoin", "recover"};
+  static const auto* verbs =
+      new std::vector<absl::string_view>{"", "init", "rejoin", "recover", "restore"};
   return *verbs;
 }
 
@@ -207,6 +212,8 @@ absl::StatusOr<Flags> ParseFlags(const std::vector<std::string>& arguments) {
   if (flags.accept_loss && flags.verb != "recover") {
     return Wrong("--accept-loss is of triadd recover only");
   }
+  if (flags.verb == "restore" && flags.backup.empty())
+    return Wrong("restore takes a backup's file");
   const int tls = !flags.tls_cert.empty() + !flags.tls_key.empty() + !flags.tls_ca.empty();
   if (tls != 0 && tls != 3) return Wrong("--tls-cert, --tls-key and --tls-ca go together");
   if (flags.heartbeat_ms * 3 > flags.election_timeout_ms) {
@@ -223,6 +230,8 @@ std::string HelpText() {
       "       triadd recover [flags]   on the one node left of three: says what may be lost, and "
       "with\n"
       "                                --accept-loss makes a new cluster of it; the others rejoin\n"
+      "       triadd restore FILE [flags]  all nodes are lost: makes a node of a backup (triad "
+      "backup)\n"
       "       triadd [flags]           serves licenses\n\n"
       "flags (underscores mean the same as hyphens):\n";
   for (const Flag& flag : Table()) {

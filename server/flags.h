@@ -13,7 +13,8 @@
 namespace triad::server {
 
 struct Flags {
-  std::string verb;  // "", "init", "rejoin", "recover"
+  std::string verb;    // "", "init", "rejoin", "recover", "restore"
+  std::string backup;  // the file that restore takes
   std::string license = "/etc/triad/license.dat";
   std::string data_dir = "/var/lib/triad";
   std::string vendor_keys = "/etc/triad/vendors.d";

@@ -1,6 +1,7 @@
 // The verbs that need no contact with the other nodes: `triadd init` and `triadd rejoin` draw this
 // node's incarnation and store its identity, `triadd recover` makes a new cluster of the one node
-// that is left. The first two do nothing to a directory that has such an identity already.
+// that is left, `triadd restore` of a backup. The first two do nothing to a directory that has such
+// an identity already.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #include "absl/time/time.h"
 #include "server/daemon.h"
 #include "server/recover.h"
+#include "server/restore.h"
 #include "server/site.h"
 #include "server/system.h"
 #include "storage/file_system.h"
@@ -267,6 +269,17 @@ absl::Status Rejoin(const Flags& flags, Logger* logger) {
 // --------------------------------------------------------------------------------------------
 // recover
 
+// The machine as the members' record is to have it. A wrong host id is told: it means a waiver.
+void SetMachine(const license::ServerLine& line, Logger* logger, RecoverAs* as) {
+  const license::MachineIds machine = ReadMachineIds();
+  const absl::Status host_id = CheckHostId(line, machine);
+  as->host_id_matches = host_id.ok();
+  as->host_id = host_id.ok() ? line.host_id.ToString() : ShownHostId(machine);
+  if (host_id.ok()) return;
+  logger->Log(LogLevel::kWarning, absl::StrCat(std::string(host_id.message()),
+                                               ": it goes on on a waiver, which is recorded"));
+}
+
 absl::Status RecoverHere(const Flags& flags, Logger* logger) {
   const std::string& dir = flags.data_dir;
   if (!IsDirectory(dir)) return absl::NotFoundError(absl::StrCat("there is no ", dir));
@@ -290,12 +303,85 @@ absl::Status RecoverHere(const Flags& flags, Logger* logger) {
     return absl::FailedPreconditionError(
         "nothing was changed; if this is what you want, run triadd recover --accept-loss");
   }
+  RecoverAs as;
+  as.session_ttl_ms = ttl_ms;
+  const size_t slot = static_cast<size_t>(outlook->slot);
+  if (slot <= outlook->servers.size()) SetMachine(outlook->servers[slot - 1], logger, &as);
   SystemRandom random;
-  const auto identity = Recover(place, ttl_ms, &random, logger);
+  const auto identity = Recover(place, as, &random, logger);
   if (!identity.ok()) return identity.status();
   logger->Log(LogLevel::kNotice, absl::StrCat("node ", identity->slot, " is a cluster of its own ",
                                               "now: start triadd here, and run triadd rejoin on "
                                               "the others"));
+  return absl::OkStatus();
+}
+
+// --------------------------------------------------------------------------------------------
+// restore
+
+absl::Status OfFile(const std::string& path, const absl::Status& status) {
+  return {status.code(), absl::StrCat(path, ": ", std::string(status.message()))};
+}
+
+// The only SERVER line, --node, or the one that names this machine.
+absl::StatusOr<int> RestoredSlot(const Flags& flags, const BackupContents& contents) {
+  const auto slot = FindSlot(flags, contents.servers, ReadMachineIds());
+  if (!slot.ok()) return slot.status();
+  return ToInt(*slot);
+}
+
+void SayWhatIsLost(const Flags& flags, const BackupContents& contents, int slot, Logger* logger) {
+  logger->Log(LogLevel::kWarning,
+              "what the cluster agreed on after that is lost: sessions, grants and returns that "
+              "applications may have been told of");
+  logger->Log(LogLevel::kWarning,
+              "applications that it knows resume; for one time to live nothing new is granted, so "
+              "that holders it has forgotten find out in time");
+  logger->Log(
+      LogLevel::kNotice,
+      contents.servers.size() == 1
+          ? absl::StrCat(flags.data_dir,
+                         " holds the license server, as a new cluster: start triadd")
+          : absl::StrCat(flags.data_dir, " holds node ", slot,
+                         ", a new cluster of its own: start triadd here, and run triadd rejoin on "
+                         "the others"));
+}
+
+absl::Status RestoreHere(const Flags& flags, Logger* logger) {
+  const std::string& dir = flags.data_dir;
+  storage::FileSystem* files = storage::PosixFileSystem();
+  // Opened first: as the daemon's user it may not be readable any more.
+  const auto file = files->Open(flags.backup, /*create=*/false);
+  if (!file.ok()) return file.status();
+  const auto contents = ReadBackup(file->get());
+  if (!contents.ok()) return OfFile(flags.backup, contents.status());
+  logger->Log(LogLevel::kNotice, absl::StrCat(flags.backup, ": ", contents->Describe()));
+  const auto slot = RestoredSlot(flags, *contents);
+  if (!slot.ok()) return slot.status();
+  if (const absl::Status status = MakeDirectory(dir); !status.ok()) return status;
+  if (const absl::Status status = BecomeOwnerOf(dir); !status.ok()) return status;
+  const auto lock = storage::DirectoryLock::Take(dir);
+  if (!lock.ok()) return lock.status();
+  const auto lodgers = FindLodgers(dir);
+  if (!lodgers.ok()) return lodgers.status();
+  RestoreAs as;
+  as.slot = *slot;
+  as.others = lodgers->names;
+  as.others.emplace_back("lock");
+  as.recover.session_ttl_ms = static_cast<uint32_t>(flags.session_ttl_ms);
+  as.recover.how = contents->Describe();
+  SetMachine(contents->servers[static_cast<size_t>(*slot) - 1], logger, &as.recover);
+  const auto home =
+      storage::NewRocksLedgerHome(absl::StrCat(dir, "/ledger"), storage::LedgerDbOptions());
+  DataPlace place;
+  place.files = files;
+  place.home = home.get();
+  place.dir = dir;
+  SystemRandom random;
+  const auto identity = Restore(place, file->get(), *contents, as, &random, logger);
+  if (absl::IsDataLoss(identity.status())) return OfFile(flags.backup, identity.status());
+  if (!identity.ok()) return identity.status();
+  SayWhatIsLost(flags, *contents, *slot, logger);
   return absl::OkStatus();
 }
 
@@ -313,6 +399,10 @@ int RunInit(const Flags& flags, Logger* logger) {
 
 int RunRejoin(const Flags& flags, Logger* logger) {
   return Exit("rejoin", Rejoin(flags, logger), logger);
+}
+
+int RunRestore(const Flags& flags, Logger* logger) {
+  return Exit("restore", RestoreHere(flags, logger), logger);
 }
 
 int RunRecover(const Flags& flags, Logger* logger) {

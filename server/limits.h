@@ -154,8 +154,8 @@ inline constexpr int64_t kSnapshotAnswerMs = 2'000;
 inline constexpr int64_t kSnapshotRetryMs = 100;
 inline constexpr int kSnapshotTriesMax = 5;
 // Chunks asked of this node and not read yet: each of the two others has one under way, and one
-// more that it has given up.
-inline constexpr size_t kSnapshotRequestsMax = 4;
+// more that it has given up; a backup has one.
+inline constexpr size_t kSnapshotRequestsMax = 5;
 // A view that nobody has read from for so long is closed; far above the retries.
 inline constexpr int64_t kSnapshotViewIdleMs = 30'000;
 // Entries kept in the log behind what is applied, for followers that were away: half an hour of a
@@ -200,9 +200,9 @@ inline constexpr int kAffectedMax = 1'000;
 // A node that asks to be let in says so twice a second; one not heard of for so long does not any
 // more.
 inline constexpr int64_t kRejoinForgottenMs = 2'000;
-// Views of the ledger that are read for other nodes: one for each of the two, and one for whoever
-// began anew while its old one is still open. Each keeps old rows from being cleaned up.
-inline constexpr size_t kSnapshotViewsMax = 3;
+// Views of the ledger that are read: one for each of the two other nodes, one for whoever began
+// anew while its old one is still open, and a backup's. Each keeps old rows from being cleaned up.
+inline constexpr size_t kSnapshotViewsMax = 4;
 
 // Of a single server whose SERVER line names none: the first of those that clients try with @host,
 // and that lmgrd would take (flexnet-facts 1.2).

@@ -107,5 +107,6 @@ int main(int argc, char** argv) {
   if (flags->verb == "init") return RunInit(*flags, &logger);
   if (flags->verb == "rejoin") return RunRejoin(*flags, &logger);
   if (flags->verb == "recover") return RunRecover(*flags, &logger);
+  if (flags->verb == "restore") return RunRestore(*flags, &logger);
   return RunDaemon(*flags, &logger);
 }

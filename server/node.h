@@ -113,6 +113,8 @@ class Node : private Proposals::Sink {
   // Snapshots between nodes: another node asks this one, another has answered.
   void OnSnapshotRequest(const v1::SnapshotRequest& request, SnapshotSource::Answer answer);
   void OnSnapshotChunk(quorum::Slot from, v1::SnapshotChunk chunk);
+  // The same for an administrator's backup; one is under way at a time, a new one ends it.
+  void OnBackupRequest(const v1::SnapshotRequest& request, SnapshotSource::Answer answer);
   void OnSnapshotFailed(quorum::Slot from);
 
   // Calls `done` when this node's ledger is at least as new as this moment, or with the reason why

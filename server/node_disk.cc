@@ -255,6 +255,13 @@ void Node::OnSnapshotRequest(const v1::SnapshotRequest& request, SnapshotSource:
   source_.OnRequest(from, request, std::move(answer), env_.clock->NowMs());
 }
 
+void Node::OnBackupRequest(const v1::SnapshotRequest& request, SnapshotSource::Answer answer) {
+  if (!core_ || core_->ledger_missing() || ledger_->license_set_number() == 0) {
+    return answer(RefusedChunk("this node has no ledger to give: ask another"));
+  }
+  source_.OnRequest(Slot::kNone, request, std::move(answer), env_.clock->NowMs());
+}
+
 v1::SnapshotRequest Node::MakeSnapshotRequest(Slot to) const {
   v1::SnapshotRequest request;
   *request.mutable_hello() = MakeHello(to);

@@ -131,7 +131,7 @@ Entry EntryOf(quorum::Term term, quorum::Index index, quorum::EntryKind kind, v1
 // This node alone votes, under its new incarnation; then the hold. In a term of their own, in which
 // it has voted for itself: nobody of the old cluster can have led in it with this node's vote.
 absl::Status AppendRecovery(const OpenedData& opened, const std::string& incarnation,
-                            uint32_t session_ttl_ms) {
+                            const RecoverAs& as) {
   const quorum::Term term(
       std::max(opened.recovered.hard_state.term.value(), LastTerm(opened.recovered)) + 1);
   const quorum::Index last(LastIndex(opened.recovered));
@@ -145,8 +145,17 @@ absl::Status AppendRecovery(const OpenedData& opened, const std::string& incarna
   self->set_slot(slot);
   self->set_incarnation(incarnation);
   self->set_voter(true);
+  // A waiver that the node had goes with the machine that it was for.
+  const bool same_machine = self->waiver() && self->host_id() == as.host_id;
+  self->set_host_id(as.host_id);
+  self->set_waiver(!as.host_id_matches);
+  if (!same_machine || as.host_id_matches) {
+    self->clear_waiver_ends_wall_ms();
+    self->clear_waiver_over();
+  }
   v1::Command recovered;
-  recovered.mutable_recovered()->set_hold_ms(session_ttl_ms);
+  recovered.mutable_recovered()->set_hold_ms(as.session_ttl_ms);
+  recovered.mutable_recovered()->set_how(as.how);
   const std::vector<Entry> entries = {
       EntryOf(term, last + 1, quorum::EntryKind::kMembers, std::move(members)),
       EntryOf(term, last + 2, quorum::EntryKind::kCommand, std::move(recovered))};
@@ -199,6 +208,7 @@ absl::StatusOr<RecoveryOutlook> LookBeforeRecover(const DataPlace& place, uint32
   }
   outlook.sessions = opened->ledger->sessions().size();
   outlook.checkouts = opened->ledger->checkouts().size();
+  outlook.servers = opened->ledger->catalog().servers();
   outlook.hold_ms = session_ttl_ms;
   for (const auto& [id, session] : opened->ledger->sessions()) {
     outlook.hold_ms = std::max(outlook.hold_ms, session->ttl_ms);
@@ -209,7 +219,7 @@ absl::StatusOr<RecoveryOutlook> LookBeforeRecover(const DataPlace& place, uint32
 // The order: marker, log, identity, marker gone. With the identity first, a daemon could lead the
 // new cluster without the hold; with the log first and no marker, it could go on in the old cluster
 // with entries that nobody there has agreed on.
-absl::StatusOr<storage::Identity> Recover(const DataPlace& place, uint32_t session_ttl_ms,
+absl::StatusOr<storage::Identity> Recover(const DataPlace& place, const RecoverAs& as,
                                           Random* random, Logger* logger) {
   auto begun = ReadMarker(place);
   if (!begun.ok()) return begun.status();
@@ -220,7 +230,7 @@ absl::StatusOr<storage::Identity> Recover(const DataPlace& place, uint32_t sessi
   absl::Status status;
   if (identity.incarnation != incarnation) {
     if (!*begun) status = WriteMarker(place, incarnation);
-    if (status.ok()) status = AppendRecovery(*opened, incarnation, session_ttl_ms);
+    if (status.ok()) status = AppendRecovery(*opened, incarnation, as);
     if (!status.ok()) return status;
     identity.incarnation = incarnation;
     identity.members = {{identity.slot, incarnation}};

@@ -13,13 +13,25 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "license/license_file.h"
 #include "server/data_directory.h"
 #include "server/environment.h"
 
 namespace triad::server {
+
+// How the node goes on.
+struct RecoverAs {
+  uint32_t session_ttl_ms = 0;  // the least time for which nothing new is granted
+  // What its machine shows. Where that is not what its SERVER line says, the members' record says
+  // so: it goes on on a waiver.
+  std::string host_id;
+  bool host_id_matches = true;
+  std::string how;  // v1::Recovered::how
+};
 
 struct RecoveryOutlook {
   int slot = 0;
@@ -30,7 +42,8 @@ struct RecoveryOutlook {
   // With all of the log applied:
   size_t sessions = 0;
   size_t checkouts = 0;
-  uint32_t hold_ms = 0;  // nothing new is granted for so long
+  std::vector<license::ServerLine> servers;  // of the license set in force
+  uint32_t hold_ms = 0;                      // nothing new is granted for so long
 
   // What may be lost and what to do then, for people; lines.
   std::string Explain() const;
@@ -42,7 +55,7 @@ absl::StatusOr<RecoveryOutlook> LookBeforeRecover(const DataPlace& place, uint32
                                                   Logger* logger);
 
 // Does it. The new cluster has this node as its only voter; the identity is the new one's.
-absl::StatusOr<storage::Identity> Recover(const DataPlace& place, uint32_t session_ttl_ms,
+absl::StatusOr<storage::Identity> Recover(const DataPlace& place, const RecoverAs& as,
                                           Random* random, Logger* logger);
 
 }  // namespace triad::server

@@ -86,7 +86,7 @@ struct Host {
     ASSERT_TRUE((*store)->Sync().ok());
   }
 
-  absl::StatusOr<storage::Identity> RecoverIt() { return Recover(place, 30'000, &random, &quiet); }
+  absl::StatusOr<storage::Identity> RecoverIt() { return Recover(place, as, &random, &quiet); }
   absl::StatusOr<OpenedData> Open() { return OpenData(place, &quiet); }
 
   storage::TestFileSystem disk;
@@ -94,6 +94,7 @@ struct Host {
   Quiet quiet;
   Counting random;
   DataPlace place;
+  RecoverAs as{.session_ttl_ms = 30'000, .host_id = "00aa", .host_id_matches = true, .how = ""};
   storage::Identity identity;
 };
 

@@ -56,6 +56,6 @@ def daemon_flags(bin_dir: Path) -> list[tuple[str, str]]:
     return flags
 
 
-DAEMON_VERBS = ("init", "rejoin", "recover")
+DAEMON_VERBS = ("init", "rejoin", "recover", "restore")
 # What every verb of triad takes beside its own flags.
 COMMON_FLAGS = ("-c", "--insecure", "--help")

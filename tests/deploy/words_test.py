@@ -92,7 +92,7 @@ def check_completion(root: Path, bin_dir: Path) -> None:
         require(completed(script, "triad", "") == [verb.name for verb in verbs], "triad TAB does not offer the verbs")
         require(completed(script, "triad", "-c", "file", "stat") == ["status"], "triad -c FILE stat TAB is not status")
         require(completed(script, "triad", "status", "--ch") == ["--check"], "triad status --ch TAB is not --check")
-        require(completed(script, "triadd", "re") == ["rejoin", "recover"], "triadd re TAB offers something else")
+        require(completed(script, "triadd", "re") == ["rejoin", "recover", "restore"], "triadd re TAB offers something else")
         require(completed(script, "triadd", "--accept") == ["--accept-loss"], "triadd --accept TAB offers other things")
         for verb in verbs:
             offered = completed(script, "triad", verb.name, "-")

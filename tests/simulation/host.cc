@@ -69,7 +69,8 @@ void Host::GoOnAlone() {
   for (int tries = 0;; ++tries) {
     if (tries < 3) MayStopDisk();
     const auto identity =
-        server::Recover(Place(), cluster_->plan().ttl_ms, /*random=*/this, /*logger=*/this);
+        server::Recover(Place(), {.session_ttl_ms = cluster_->plan().ttl_ms, .host_id = "", .how = ""},
+                      /*random=*/this, /*logger=*/this);
     if (identity.ok()) {
       disk_.files().Restart();
       ++incarnation_;
