@@ -279,6 +279,10 @@ void Session::CheckStart() {
              links_.AllSayNoQuorum(start_ms_, [this](size_t i) { return AttemptIsOut(i); })) {
     status.kind = ErrorKind::kNoQuorum;
     status.message = links_.NoQuorumReason(start_ms_);
+    if (other_version_ms_ >= start_ms_) {
+      status.kind = ErrorKind::kUnreachable;
+      status.code = license::kOtherVersionCode;
+    }
   } else if (now >= start_ms_ + patience_.unreachable_ms && links_.AllFailed()) {
     status.kind = ErrorKind::kUnreachable;
     status.code = -15;
@@ -338,11 +342,13 @@ void Session::SendAttempt(size_t server) {
     *message.mutable_open()->mutable_identity() = config_.identity;
     message.mutable_open()->set_attachment(attempt.attachment);
     message.mutable_open()->set_wall_ms(env_.clock->WallMs());
+    message.mutable_open()->set_protocol(config_.protocol);
   } else {
     message.mutable_attach()->set_session(session_);
     message.mutable_attach()->set_token(token_);
     message.mutable_attach()->set_attachment(attempt.attachment);
     message.mutable_attach()->set_wall_ms(env_.clock->WallMs());
+    message.mutable_attach()->set_protocol(config_.protocol);
   }
   Note(2, absl::StrCat(attempt.open ? "opening a session" : "attaching", " through ",
                        links_.name(server), ", attachment ", attempt.attachment));
@@ -364,7 +370,23 @@ void Session::Reattach(absl::string_view why, bool now) {
   if (now) attempt_ms_ = Now();
 }
 
+// Another node may be of a version that is nearer: nodes are upgraded one after the other.
+void Session::OnOtherVersion(size_t server, const std::string& reason) {
+  other_version_ms_ = Now();
+  links_.OnNoQuorum(server, reason);
+  no_quorum_news_ = true;
+}
+
 void Session::OnOpened(size_t server, const Attempt& attempt, const v1::Opened& opened) {
+  if (!license::SpeakTogether(opened.protocol(), config_.protocol)) {
+    const uint32_t theirs = std::max(1u, opened.protocol());
+    return OnOtherVersion(
+        server,
+        absl::StrCat(
+            "the license server speaks version ", theirs, " of the protocol and this ",
+            "application version ", config_.protocol, ", more than one apart: upgrade ",
+            theirs < config_.protocol ? "the license servers" : "the application's libtriad"));
+  }
   links_.OnServes(server);
   const v1::SessionState& state = opened.state();
   if (state.session() != session_) return;
@@ -427,6 +449,8 @@ void Session::OnAttemptFailed(const Attempt& attempt, const v1::Failure& failure
         start_done_ = nullptr;
       }
       break;
+    case v1::Failure::OTHER_VERSION:
+      return OnOtherVersion(attempt.server, failure.reason());
     case v1::Failure::OVERLOADED:
       attempt_ms_ = Now() + std::max(kRetryMs, Jittered(*env_.random, failure.retry_after_ms()));
       links_.OnNoQuorum(attempt.server, failure.reason());

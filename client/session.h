@@ -34,6 +34,7 @@
 #include "client/grant_check.h"
 #include "client/limits.h"
 #include "client/links.h"
+#include "license/protocol.h"
 #include "license/signature.h"
 #include "triad/client.h"
 #include "triad/v1/command.pb.h"
@@ -60,6 +61,7 @@ class Session final : public Driven {
     license::VendorKeys vendor_keys;  // empty: grants are not checked
     UnconfirmedPolicy unconfirmed = UnconfirmedPolicy::kContinue;
     int64_t unconfirmed_grace_ms = 0;
+    uint32_t protocol = license::kClientProtocol;  // another one in tests only
     // Where the numbers of licenses come from; null: 1, 2, 3, ...
     std::function<LicenseId()> next_license;
   };
@@ -222,6 +224,7 @@ class Session final : public Driven {
   bool MayAttempt(size_t server) const;
   bool AttemptIsOut(size_t server) const;
   void Reattach(absl::string_view why, bool now);
+  void OnOtherVersion(size_t server, const std::string& reason);
   void OnOpened(size_t server, const Attempt& attempt, const v1::Opened& opened);
   void OnAttemptFailed(const Attempt& attempt, const v1::Failure& failure);
   void Reconcile(const v1::SessionState& state, int64_t asked_ms);
@@ -351,9 +354,10 @@ class Session final : public Driven {
   std::set<std::pair<int64_t, uint64_t>> looks_;  // (look_ms, key)
   std::map<uint64_t, Sent> sent_;                 // by message id
   std::map<uint64_t, PoolCheck> pools_;
-  size_t waiting_ = 0;           // calls with done
-  bool window_full_ = false;     // calls wait for acked_ to move
-  bool no_quorum_news_ = false;  // what links_ says of quorums has changed
+  size_t waiting_ = 0;                    // calls with done
+  bool window_full_ = false;              // calls wait for acked_ to move
+  int64_t other_version_ms_ = INT64_MIN;  // when a server last was more than a version apart
+  bool no_quorum_news_ = false;           // what links_ says of quorums has changed
 
   // What became of tickets that no answer has named yet.
   std::map<uint64_t, v1::SessionEvent> early_;

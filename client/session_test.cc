@@ -55,6 +55,58 @@ TEST(Session, AnOpenUnansweredFor250MsGoesToAnotherNodeWithAHigherAttachment) {
   EXPECT_EQ(world.session->status().node, 2u);
 }
 
+// --- versions of the protocol ---
+
+Session::Config Speaking(uint32_t protocol) {
+  Session::Config config;
+  config.protocol = protocol;
+  return config;
+}
+
+TEST(Session, WorksWithServersOneVersionOlderAndNewer) {
+  for (const uint32_t servers : {4u, 5u, 6u}) {
+    World world(3, Speaking(5));
+    world.cluster.protocols.assign(3, servers);
+    world.Attach();
+    EXPECT_NE(world.Hold(), 0u) << "servers of version " << servers;
+  }
+}
+
+TEST(Session, ServersThatAreFurtherApartAreMinus83) {
+  // The newer of both finds out: a node by what an open says, else the library by its answer.
+  for (const auto& [servers, judges] : {std::pair(7u, true), std::pair(3u, false)}) {
+    World world(3, Speaking(5));
+    world.cluster.protocols.assign(3, servers);
+    world.cluster.judges_versions = judges;
+    world.session->Start({}, [&](const Status& status) { world.started = status; });
+    world.UpAll();
+    world.Pass(5'000);
+    ASSERT_TRUE(world.started.has_value());
+    EXPECT_EQ(world.started->code, -83) << "servers of version " << servers;
+    EXPECT_EQ(world.started->kind, ErrorKind::kUnreachable);
+    EXPECT_THAT(world.started->message, HasSubstr("more than one"));
+  }
+}
+
+TEST(Session, AmidAnUpgradeItGoesToTheNodeThatIsNear) {
+  World world(3, Speaking(5));
+  world.cluster.protocols = {7, 7, 6};
+  world.session->Start({}, [&](const Status& status) { world.started = status; });
+  world.UpAll();
+  world.Pass(1'000);
+  ASSERT_TRUE(world.started.has_value());
+  EXPECT_TRUE(world.started->ok()) << world.started->message;
+  EXPECT_EQ(world.session->status().node, 3u);
+  EXPECT_NE(world.Hold(), 0u);
+}
+
+TEST(Session, AServerThatDoesNotSayItsVersionIsOfTheFirst) {
+  World world(3, Speaking(2));
+  world.cluster.protocols.assign(3, 0);
+  world.Attach();
+  EXPECT_NE(world.Hold(), 0u);
+}
+
 TEST(Session, TheAnswerToAnOpenThatWasOvertakenIsIgnored) {
   World world;
   world.auto_up = false;

@@ -52,6 +52,10 @@ class FakeCluster {
       Fail(out, v1::Failure::NO_QUORUM, "no quorum: waiting for node 2 or 3");
     } else if (modes[node] == Mode::kTooOld && in.has_request()) {
       Fail(out, v1::Failure::REFUSED, "not possible yet");
+    } else if (judges_versions && (in.has_open() || in.has_attach()) &&
+               !license::SpeakTogether(in.open().protocol() + in.attach().protocol(),
+                                       protocols[node])) {
+      Fail(out, v1::Failure::OTHER_VERSION, "more than one version apart (-83)");
     } else if (in.has_open()) {
       OnOpen(node, in.open(), out);
     } else if (in.has_attach()) {
@@ -100,6 +104,8 @@ class FakeCluster {
 
   std::vector<Mode> modes = std::vector<Mode>(3, Mode::kServes);
   std::map<std::string, SessionRow> sessions;
+  std::vector<uint32_t> protocols = std::vector<uint32_t>(3, license::kClientProtocol);
+  bool judges_versions = true;  // a node that is too far from a client refuses it
   uint64_t licenses = 10;
   uint64_t index = 0;
   uint64_t next_handle = 101;
@@ -138,6 +144,7 @@ class FakeCluster {
     auto* opened = out.mutable_opened();
     opened->set_node(static_cast<uint32_t>(node + 1));
     opened->set_reset_grace_ms(reset_grace_ms);
+    opened->set_protocol(protocols[node]);
     auto* state = opened->mutable_state();
     state->set_session(id);
     state->set_index(index);

@@ -151,7 +151,20 @@ bool ClientDesk::MayStateClocks() const {
   return ledger_->cluster_version() >= kClocksVersion;
 }
 
+bool ClientDesk::CheckProtocol(const Caller& caller, uint64_t id, uint32_t protocol) {
+  if (license::SpeakTogether(protocol, config_.protocol)) return true;
+  const uint32_t theirs = std::max(1u, protocol);
+  Fail(
+      caller.connection, id, v1::Failure::OTHER_VERSION,
+      absl::StrCat("the application speaks version ", theirs, " of the protocol and this license ",
+                   "server version ", config_.protocol, ", more than one apart: upgrade ",
+                   theirs < config_.protocol ? "the application's libtriad" : "the license servers",
+                   " (", license::kOtherVersionCode, ")"));
+  return false;
+}
+
 void ClientDesk::OnOpen(const Caller& caller, uint64_t id, v1::Open open) {
+  if (!CheckProtocol(caller, id, open.protocol())) return;
   if (open.session().size() != kSessionIdBytes) {
     return Fail(caller.connection, id, v1::Failure::MALFORMED,
                 "open: the session id must have 16 bytes");
@@ -173,6 +186,7 @@ void ClientDesk::OnOpen(const Caller& caller, uint64_t id, v1::Open open) {
 }
 
 void ClientDesk::OnAttach(const Caller& caller, uint64_t id, const v1::Attach& attach) {
+  if (!CheckProtocol(caller, id, attach.protocol())) return;
   if (attach.session().size() != kSessionIdBytes) {
     return Fail(caller.connection, id, v1::Failure::MALFORMED,
                 "attach: the session id must have 16 bytes");
@@ -481,6 +495,7 @@ void ClientDesk::AnswerSession(const Origin& origin, const v1::SessionState& sta
   opened->set_token(origin.token);
   opened->set_node(config_.slot);
   opened->set_reset_grace_ms(config_.reset_grace_ms);
+  opened->set_protocol(config_.protocol);
   env_->clients->Send(origin.connection, std::move(message));
 }
 

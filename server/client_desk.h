@@ -12,6 +12,7 @@
 #include <string>
 
 #include "license/ledger.h"
+#include "license/protocol.h"
 #include "server/attachments.h"
 #include "server/environment.h"
 #include "server/proposals.h"
@@ -32,6 +33,7 @@ class ClientDesk : public Proposals::Sink {
     uint32_t slot = 0;
     uint32_t session_ttl_ms = 60'000;
     uint32_t reset_grace_ms = 10'000;
+    uint32_t protocol = license::kClientProtocol;  // another one in tests only
   };
 
   ClientDesk(Config config, const Environment* env, const license::Ledger* ledger,
@@ -59,6 +61,8 @@ class ClientDesk : public Proposals::Sink {
   void OnFailure(const Origin& origin, const v1::Failure& failure) override;
 
  private:
+  // FALSE: the client's program and this one are too far apart; it has been told.
+  bool CheckProtocol(const Caller& caller, uint64_t id, uint32_t protocol);
   void OnOpen(const Caller& caller, uint64_t id, v1::Open open);
   void OnAttach(const Caller& caller, uint64_t id, const v1::Attach& attach);
   void OnRequest(const Caller& caller, uint64_t id, v1::ClientRequest request);

@@ -55,6 +55,44 @@ TEST_F(ClientDeskTest, AnEmptyMessageIsMalformed) {
   EXPECT_EQ(Ask({}).failure().why(), v1::Failure::MALFORMED);
 }
 
+// The answer to an open of a client that speaks `protocol`, from a node that speaks version 5.
+v1::Failure::Why AnswerOf(World& world, uint64_t id, uint32_t protocol) {
+  v1::ClientMessage message;
+  message.set_id(id);
+  message.mutable_open()->set_session(license::testing::SessionNamed(absl::StrCat("v", id)));
+  message.mutable_open()->set_attachment(1);
+  message.mutable_open()->set_protocol(protocol);
+  world.Say(1, 5, std::move(message));
+  world.Until([&] { return world.Answer(1, 5, id) != nullptr; });
+  const v1::ServerMessage& answer = *world.Answer(1, 5, id);
+  if (answer.has_opened()) EXPECT_EQ(answer.opened().protocol(), license::kClientProtocol);
+  return answer.failure().why();
+}
+
+TEST_F(ClientDeskTest, AClientMoreThanOneVersionAwayIsRefusedAndToldWhy) {
+  const uint32_t own = license::kClientProtocol;
+  EXPECT_EQ(AnswerOf(world_, 1, own), v1::Failure::UNSPECIFIED);
+  EXPECT_EQ(AnswerOf(world_, 2, 0), v1::Failure::UNSPECIFIED) << "the first does not say it";
+  EXPECT_EQ(AnswerOf(world_, 3, own + 1), v1::Failure::UNSPECIFIED);
+  EXPECT_EQ(AnswerOf(world_, 4, own + 2), v1::Failure::OTHER_VERSION);
+  EXPECT_THAT(world_.Answer(1, 5, 4)->failure().reason(), HasSubstr("upgrade the license servers"));
+  EXPECT_TRUE(world_.Answer(1, 5, 4)->failure().certain());
+  v1::ClientMessage attach;
+  attach.mutable_attach()->set_session(license::testing::SessionNamed("app"));
+  attach.mutable_attach()->set_token(token_);
+  attach.mutable_attach()->set_attachment(9);
+  attach.mutable_attach()->set_protocol(own + 2);
+  EXPECT_EQ(Ask(attach).failure().why(), v1::Failure::OTHER_VERSION);
+}
+
+TEST(Protocol, OneVersionApartSpeakTogether) {
+  EXPECT_TRUE(license::SpeakTogether(0, 1));
+  EXPECT_TRUE(license::SpeakTogether(0, 2));
+  EXPECT_TRUE(license::SpeakTogether(3, 2));
+  EXPECT_FALSE(license::SpeakTogether(0, 3));
+  EXPECT_FALSE(license::SpeakTogether(5, 3));
+}
+
 TEST_F(ClientDeskTest, ASessionIdOfAnotherLengthIsMalformed) {
   v1::ClientMessage message;
   message.mutable_open()->set_session("short");

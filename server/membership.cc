@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "license/digest.h"
+#include "license/protocol.h"
 #include "server/limits.h"
 
 namespace triad::server {
@@ -262,7 +263,8 @@ bool Membership::IsAdmitted(const v1::Hello& hello) const {
 // What holds for every caller, whatever cluster it is of.
 std::string Membership::JudgeSelf(const v1::Hello& hello) const {
   const int slot = static_cast<int>(hello.self().slot());
-  if (hello.protocol() != kPeerProtocol) {
+  // Nodes are upgraded one after the other.
+  if (!license::SpeakTogether(hello.protocol(), kPeerProtocol)) {
     return absl::StrCat("node ", slot, " speaks version ", hello.protocol(),
                         " between nodes, this one ", kPeerProtocol, ": upgrade the older");
   }
