@@ -91,6 +91,11 @@ inline constexpr int64_t kReadTimeoutMs = 1'900;
 inline constexpr int kHandshakeTimeoutMs = 10'000;
 // A connection without a call: tools come again, libtriad and the nodes always have a stream.
 inline constexpr int kIdleConnectionMs = 300'000;
+// Calls at a time of one connection: libtriad has one or two, a tool one, a node a link and its
+// fetches. A program that shares one connection among its sessions has them all on one stream.
+inline constexpr int kStreamsPerConnectionMax = 1'024;
+// Connections that are not taken are told of this often.
+inline constexpr int64_t kTellRefusedMs = 10'000;
 // Strangers at the nodes' own service are told of this often; a scanner must not fill the log.
 inline constexpr int64_t kTellStrangersSeconds = 10;
 // Another node's license and options files: read from its disk and sent, 3 MB at most.
@@ -210,6 +215,10 @@ inline constexpr int kDefaultPort = 27'000;
 // Threads that verify the lines of license files, and how many lines are worth one: 0.1 ms each.
 inline constexpr size_t kReadersMax = 4;
 inline constexpr size_t kPerReaderMin = 64;
+
+// After an upgrade the way back to the program before stays open for so long, counted from when all
+// three nodes have run the new one: time to see that it works.
+inline constexpr int64_t kFinaliseAfterMs = 600'000;
 
 inline constexpr uint32_t kRetryAfterMs = 200;
 inline constexpr uint32_t kPeerProtocol = 1;

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +17,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "server/limits.h"
 
 namespace triad::server {
 namespace {
@@ -84,7 +86,20 @@ void Listener::Start(Taker taker) {
   thread_ = std::thread([this, taker = std::move(taker)] { TakeAll(taker); });
 }
 
-void Listener::TakeAll(const Taker& taker) const {
+// Somebody who opens connections by the thousand must not fill the journal as well.
+void Listener::Tell(const char* why) {
+  ++refused_;
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const int64_t now_ms = int64_t{now.tv_sec} * 1'000 + now.tv_nsec / 1'000'000;
+  if (!options_.tell || (told_ms_ != 0 && now_ms - told_ms_ < kTellRefusedMs)) return;
+  told_ms_ = now_ms;
+  options_.tell(absl::StrCat(refused_, refused_ == 1 ? " connection was" : " connections were",
+                             " not taken: ", why));
+  refused_ = 0;
+}
+
+void Listener::TakeAll(const Taker& taker) {
   bool paused = false;
   for (;;) {
     std::array<pollfd, 2> waits{pollfd{wake_[0], POLLIN, 0}, pollfd{listener_, POLLIN, 0}};
@@ -96,8 +111,10 @@ void Listener::TakeAll(const Taker& taker) const {
     const int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) {
       paused = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+      if (paused) Tell("the system has no descriptor or memory for it");
     } else if (fd > options_.descriptors_max) {
       close(fd);  // the lowest free descriptor is given out: so many are open
+      Tell("this node has as many as its descriptors allow (LimitNOFILE); who holds them all?");
     } else {
       taker(listener_, fd);
     }

@@ -22,6 +22,9 @@ class Listener {
     int port = 0;
     int silence_ms = 0;       // TCP_USER_TIMEOUT of its connections
     int descriptors_max = 0;  // connections whose descriptor is above it are closed
+    // Called on the listener's thread with a line about connections that were not taken, and why:
+    // for the first, then at most every kTellRefusedMs. May be empty.
+    std::function<void(const std::string&)> tell;
   };
   // Called on the listener's thread, with a connection that is the callee's from now on.
   using Taker = std::function<void(int listener, int connection)>;
@@ -37,9 +40,13 @@ class Listener {
   void Stop();
 
  private:
-  void TakeAll(const Taker& taker) const;
+  void TakeAll(const Taker& taker);
+  void Tell(const char* why);
 
   Options options_;
+  // Of the thread's alone:
+  int64_t refused_ = 0;  // since it was told last
+  int64_t told_ms_ = 0;  // 0: never
   int listener_ = -1;
   int wake_[2] = {-1, -1};
   std::thread thread_;

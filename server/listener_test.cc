@@ -65,6 +65,10 @@ class ListenerTest : public ::testing::Test {
       options.host = "127.0.0.1";
       options.port = FreePort();
       options.descriptors_max = now + more;
+      options.tell = [this](const std::string& line) {
+        const absl::MutexLock lock(&mutex_);
+        told_.push_back(line);
+      };
       if (listener_.Listen(options).ok()) port_ = options.port;
     }
     ASSERT_NE(port_, 0);
@@ -87,6 +91,7 @@ class ListenerTest : public ::testing::Test {
   int port_ = 0;
   absl::Mutex mutex_;
   std::vector<int> taken_;
+  std::vector<std::string> told_;
 };
 
 TEST_F(ListenerTest, BeyondItsDescriptorsItHangsUpAndTakesOthersLater) {
@@ -102,6 +107,18 @@ TEST_F(ListenerTest, BeyondItsDescriptorsItHangsUpAndTakesOthersLater) {
     while (Taken() == before && !refused) refused = IsHungUp(fd, /*wait_ms=*/1);
   }
   ASSERT_TRUE(refused);
+  // More that are refused add no line.
+  for (int i = 0; i < 5; ++i) {
+    const int fd = Connect(port_);
+    EXPECT_TRUE(IsHungUp(fd, /*wait_ms=*/10'000));
+    close(fd);
+  }
+  {
+    const absl::MutexLock lock(&mutex_);
+    ASSERT_EQ(told_.size(), 1u);
+    EXPECT_NE(told_[0].find("1 connection was not taken: this node has as many"),
+              std::string::npos);
+  }
   for (const int fd : held) close(fd);
   size_t before = 0;
   {

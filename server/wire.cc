@@ -331,6 +331,7 @@ absl::Status Wire::Impl::Listen() {
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kIdleConnectionMs);
   builder.SetMaxReceiveMessageSize(kWireMessageBytesMax);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 8 << 10);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreamsPerConnectionMax);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 500);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
   // Silence never breaks a connection before the time to live is over: a break would start the
@@ -345,6 +346,9 @@ absl::Status Wire::Impl::Listen() {
   listen.port = own->port;
   listen.silence_ms = silence_ms;
   listen.descriptors_max = RaiseDescriptorLimit();
+  listen.tell = [logger = logger](const std::string& line) {
+    logger->Log(LogLevel::kWarning, line);
+  };
   const absl::Status bound = listener.Listen(listen);
   if (!bound.ok()) return bound;
   builder.RegisterService(&license);
