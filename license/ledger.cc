@@ -98,7 +98,7 @@ bool NeedsVersion3(const v1::Request& request) {
 }  // namespace
 
 uint32_t RequiredVersion(const v1::Command& command) {
-  if (!command.recovered().how().empty()) return 4;
+  if (!command.recovered().how().empty()) return kWaiverVersion;
   if (command.has_prune_usage()) return kUsageVersion;
   if (command.has_admin() || command.has_time_passes()) return 3;
   if (!command.install().who().empty()) return 3;
@@ -163,6 +163,7 @@ v1::Outcome Ledger::Apply(LogPosition position, const v1::LogRecord* record,
   Events& all = events == nullptr ? unheard : *events;
   const size_t before = all.size();
   if (today() != day_before) OnNewDay(all);
+  if (members().nodes_size() > 0) JudgeWaivers(all);
   const bool again = IsDoneAlready(state_, record->command());
   v1::Outcome outcome = ApplyCommand(record->command(), all);
   JudgeViolations(all);
@@ -223,14 +224,6 @@ v1::Outcome Ledger::ApplyCommand(const v1::Command& command, Events& events) {
 }
 
 // --- The cluster itself ---
-
-// Who may change them, and how, is the quorum log's rule, kept before the entry was made.
-v1::Outcome Ledger::ApplyMembers(const v1::Members& members, Events& events) {
-  if (members.nodes_size() == 0) return Malformed("a cluster has at least one node");
-  state_.SetMembers(members);
-  events.push_back(EventOf(LedgerEvent::Kind::kMembers));
-  return Done();
-}
 
 // What this node does not know was granted by the others, perhaps a moment before the loss: its
 // holder resumes, or is silent for its time to live. Sessions that nobody here knows had no longer
@@ -466,6 +459,7 @@ std::variant<std::vector<Grant>, v1::Outcome> Ledger::Decide(const Asker& asker,
   auto decision = DecideCheckout(state_, asker, checkout, limits_.checkouts_max);
   if (const auto* grants = std::get_if<std::vector<Grant>>(&decision)) {
     auto no = HoldBack(*grants);
+    if (!no) no = WaiverObjection(*grants);
     if (!no) no = ClockObjection(*asker.session, *grants);
     if (no) decision = *std::move(no);
   }

@@ -41,6 +41,7 @@ namespace triad::license {
 // licenses) and what is due, 4 waivers that end, and a recovery that says where its data came from.
 // A new command, or a new meaning of one, raises it (design 5.5).
 inline constexpr uint32_t kCommandVersion = 4;
+inline constexpr uint32_t kWaiverVersion = 4;
 // What a program must know to apply `command` as it is meant.
 uint32_t RequiredVersion(const v1::Command& command);
 
@@ -231,6 +232,11 @@ class Ledger {
   void NoteClock(Session& session, int64_t client_wall_ms);
   void Touch(Session& session);
   void End(Session& session, absl::string_view reason, Events& events);
+
+  // ledger_waiver.cc
+  void JudgeWaivers(Events& events);
+  std::optional<int64_t> NextWaiverEnd() const;
+  std::optional<v1::Outcome> WaiverObjection(const std::vector<Grant>& grants) const;
 
   // ledger_give.cc: carries out what was decided
   // `ticket`: of a checkout that waited; 0: it did not.

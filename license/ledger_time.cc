@@ -30,6 +30,9 @@ NextDue Ledger::NextDueAt() const {
         (int64_t{today().days} + 1) * kMsPerDay - int64_t{utc_offset_s()} * 1000;
     next.wall_ms = std::min(next.wall_ms.value_or(midnight_ms), midnight_ms);
   }
+  if (const auto ends_ms = NextWaiverEnd()) {
+    next.wall_ms = std::min(next.wall_ms.value_or(*ends_ms), *ends_ms);
+  }
   return next;
 }
 

@@ -54,6 +54,9 @@ inline constexpr uint32_t kTtlMsMax = 24u * 3600 * 1000;
 inline constexpr int kAdminResultsMax = 32;
 // Handles begin here: lmstat's readers expect small positive numbers, and 0 means none.
 inline constexpr uint64_t kFirstHandle = 101;
+// A node on other hardware than was licensed counts for so long (design 3): time to get a file for
+// the new machine from the vendor.
+inline constexpr int64_t kWaiverMs = 30LL * 24 * 3'600 * 1'000;
 // After `triadd recover --accept-loss` so many handles are left out: more than the lost end of the
 // log, or all that came after an old backup, can have given away.
 inline constexpr uint64_t kHandlesLostMax = 1'000'000'000;

@@ -8,6 +8,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "license/act_text.h"
+#include "license/civil.h"
 #include "license/denial.h"
 #include "license/digest.h"
 #include "license/ledger.h"
@@ -170,11 +171,22 @@ void SetRequest(const v1::LogRecord& record, v1::UsageRecord& usage) {
   }
 }
 
+// " (waiver for 00aabbccddee until 2026-12-22)"
+std::string WaiverText(const v1::Members::Node& node) {
+  if (!node.waiver()) return "";
+  if (node.waiver_ends_wall_ms() == 0) return " (waiver)";
+  const Civil ends = CivilOf(node.waiver_ends_wall_ms(), 0);
+  return absl::StrCat(node.waiver_over() ? " (its waiver for " : " (waiver for ", node.host_id(),
+                      node.waiver_over() ? " ended " : " until ", ends.year, "-",
+                      absl::Dec(ends.month, absl::kZeroPad2), "-",
+                      absl::Dec(ends.day, absl::kZeroPad2), ")");
+}
+
 std::string NodesText(const v1::Members& members) {
   std::vector<std::string> nodes;
   for (const auto& node : members.nodes()) {
-    nodes.push_back(absl::StrCat("node ", node.slot(), node.voter() ? "" : " (learner)",
-                                 node.waiver() ? " (waiver)" : ""));
+    nodes.push_back(
+        absl::StrCat("node ", node.slot(), node.voter() ? "" : " (learner)", WaiverText(node)));
   }
   return absl::StrJoin(nodes, ", ");
 }

@@ -175,15 +175,6 @@ void Detach(int ready_fd) {
   close(ready_fd);
 }
 
-// Whether this incarnation is none of the cluster's birth.
-bool HasComeBack(const storage::Identity& identity) {
-  if (identity.rejoining) return true;
-  for (const storage::Member& member : identity.members) {
-    if (member.incarnation == identity.incarnation) return false;
-  }
-  return !identity.cluster_id.empty();
-}
-
 // The license set that a node knows of: the installed one, or the newest that stands in its log and
 // is not applied yet.
 license::Catalog KnownSet(const OpenedData& opened) {
@@ -249,7 +240,12 @@ absl::Status Daemon::ChooseServers(const Site& site) {
                                                         "; and ", std::string(host_id.message()),
                                                         ": run triadd rejoin"));
     }
-    if (!HasComeBack(opened_.identity)) return host_id;
+    if (!MayRunOnWaiver(NewestMembers(opened_), opened_.identity, machine)) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          std::string(host_id.message()), servers->size() == 1
+                                              ? "; or, with a recorded waiver, triadd recover"
+                                              : "; or, with a recorded waiver, triadd rejoin"));
+    }
     warnings_.push_back(
         absl::StrCat(std::string(host_id.message()), "; serving on a waiver, which is recorded"));
   }
@@ -512,6 +508,7 @@ void Daemon::MakeNode(Site site) {
   config.own_license_hash = site.catalog.license_hash();
   config.own_files.set_from_node(static_cast<uint32_t>(self));
   config.warnings = warnings_;
+  config.finalise_after_ms = kFinaliseAfterMs;
   config.usage_keep_ms = flags_.usage_keep_days * 24 * 3'600'000;
   config.usage_keep_bytes = static_cast<uint64_t>(flags_.usage_keep_mb) << 20;
   if (flags_.log_keep_entries > 0) {

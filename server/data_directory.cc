@@ -207,6 +207,18 @@ absl::StatusOr<OpenedData> OpenData(const DataPlace& place, Logger* logger) {
   return Opener(place, logger).Run();
 }
 
+v1::Members NewestMembers(const OpenedData& opened) {
+  for (auto entry = opened.recovered.entries.rbegin(); entry != opened.recovered.entries.rend();
+       ++entry) {
+    v1::LogRecord record;
+    if (entry->kind == quorum::EntryKind::kMembers && record.ParseFromString(*entry->payload) &&
+        record.command().has_members()) {
+      return record.command().members();
+    }
+  }
+  return opened.ledger->members();
+}
+
 // The order: the new identity first. Whatever log is found from then on is one that this
 // incarnation has promised nothing with, even if half of its files are moved already and the rest
 // looks whole. The other way round a crash in the middle could leave a shorter log under the old

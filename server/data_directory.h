@@ -18,6 +18,7 @@
 #include "storage/file_system.h"
 #include "storage/identity.h"
 #include "storage/log.h"
+#include "triad/v1/command.pb.h"
 
 namespace triad::server {
 
@@ -60,6 +61,9 @@ struct OpenedData {
 // snapshot that was complete, of the log, or (ledger_missing) of the others. NOT_FOUND: there is no
 // identity. FAILED_PRECONDITION: a recovery was begun here and is not done.
 absl::StatusOr<OpenedData> OpenData(const DataPlace& place, Logger* logger);
+
+// The members in force at the end of the log, as they were recorded; empty: those of the birth.
+v1::Members NewestMembers(const OpenedData& opened);
 
 // The cluster has let this node in under `identity`, whose incarnation has never promised anything:
 // stores it, moves what is left of log and ledger to `DIR/damaged-N`, and begins with an empty log

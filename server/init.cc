@@ -273,6 +273,9 @@ absl::Status Rejoin(const Flags& flags, Logger* logger) {
 void SetMachine(const license::ServerLine& line, Logger* logger, RecoverAs* as) {
   const license::MachineIds machine = ReadMachineIds();
   const absl::Status host_id = CheckHostId(line, machine);
+  SystemClock clock;
+  as->wall_ms = clock.WallMs();
+  as->utc_offset_s = clock.UtcOffsetSeconds();
   as->host_id_matches = host_id.ok();
   as->host_id = host_id.ok() ? line.host_id.ToString() : ShownHostId(machine);
   if (host_id.ok()) return;

@@ -275,6 +275,9 @@ void Node::Applied(const quorum::Entry& entry, const v1::LogRecord& record,
     switch (event.kind) {
       case Kind::kMembers:
         WatchMembers(/*applied=*/true);
+        for (const auto& node : ledger_->members().nodes()) {
+          if (node.waiver()) Log(LogLevel::kWarning, WaiverWarning(node));
+        }
         break;
       case Kind::kInstalled:
         if (env_.usage_sink != nullptr) env_.usage_sink->OnLicenses(ledger_->catalog());

@@ -64,6 +64,9 @@ class Node : private Proposals::Sink {
     std::vector<std::string> warnings;
     // The newest command that this program knows; older in tests of upgrades.
     uint32_t version = license::kCommandVersion;
+    // After an upgrade new commands are used, and records written in their new form, when all nodes
+    // have run the new program for so long; until then any may go back to the old one.
+    int64_t finalise_after_ms = 0;
     // How much of the log is kept behind what is applied, for followers that were away.
     uint64_t log_keep_entries = kLogKeepEntries;
     uint64_t log_keep_bytes = kLogKeepBytes;
@@ -300,6 +303,9 @@ class Node : private Proposals::Sink {
   void WarnAboutOwnFiles();
   bool MajorityIsHeard() const;
   std::optional<std::string> NoQuorumReason() const;
+  static std::string WaiverWarning(const v1::Members::Node& node);
+  // The newest version that all nodes' programs know, as they say now; 0: not all say.
+  uint32_t KnownByAll() const;
   std::string Missing() const;
   std::string NotReady() const;
   std::string Role() const;
@@ -374,6 +380,9 @@ class Node : private Proposals::Sink {
   bool seen_leading_ = false;
   bool install_proposed_ = false;
   bool version_proposed_ = false;
+  // All nodes know newer commands than are used: which, and since when.
+  uint32_t newer_version_ = 0;
+  int64_t newer_since_ms_ = 0;
   bool time_proposed_ = false;  // a TimePasses of this term is in the log and not applied
   std::map<quorum::Slot, ClockReading> clocks_;  // of the others, as they tell a leader
   std::vector<std::string> told_clocks_;

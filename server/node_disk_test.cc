@@ -389,6 +389,57 @@ TEST_F(NodeDiskTest, ANewCommandWaitsUntilAllNodesKnowItAndNamesTheOneThatDoesNo
   for (int k = 1; k <= 3; ++k) EXPECT_EQ(world_.node(k).ledger().license_set_number(), 4u);
 }
 
+// Two releases, the second of which knows version 3: one node after the other, back again, and
+// forward for good; licenses are granted all the while.
+class RollingUpgradeTest : public NodeDiskTest {
+ protected:
+  static constexpr int64_t kFinaliseMs = 5'000;
+  void SetUp() override {
+    Restart([](World::Host& host) {
+      host.version = 2;
+      host.finalise_after_ms = kFinaliseMs;
+    });
+  }
+};
+
+TEST_F(RollingUpgradeTest, CanGoBackUntilItIsFinalised) {
+  const auto version_is = [&](uint32_t version) {
+    return world_.Until(
+        [&] {
+          const int leader = world_.Leader();
+          return leader != 0 && world_.node(leader).ledger().cluster_version() == version;
+        },
+        5'000);
+  };
+  ASSERT_TRUE(version_is(2)) << "a new cluster has nothing to go back to";
+  int runs = 0;
+  const auto run = [&](int k, uint32_t version) {
+    world_.Kill(k);
+    world_.host(k).version = version;
+    world_.Boot(k);
+    ASSERT_TRUE(world_.Until([&] { return world_.Leader() != 0 && CatchesUp(k); }));
+    Work(world_.Leader(), 2, absl::StrCat("worker ", ++runs));
+  };
+  for (int k = 1; k <= 3; ++k) run(k, 3);
+  world_.Advance(kFinaliseMs / 2);
+  ASSERT_TRUE(version_is(2)) << "not for long enough";
+  // The way back, and forward again.
+  for (int k : {2, 3, 1}) run(k, 2);
+  world_.Advance(2 * kFinaliseMs);
+  ASSERT_TRUE(version_is(2));
+  for (int k : {3, 1, 2}) run(k, 3);
+  ASSERT_TRUE(version_is(2)) << "the time begins anew";
+  world_.Advance(2 * kFinaliseMs);
+  ASSERT_TRUE(version_is(3));
+  for (int k = 1; k <= 3; ++k) EXPECT_FALSE(world_.node(k).fatal().has_value());
+  // Now it is too late, and the old program says so.
+  world_.Kill(2);
+  world_.host(2).version = 2;
+  world_.Boot(2);
+  ASSERT_TRUE(world_.Until([&] { return world_.node(2).fatal().has_value(); }));
+  EXPECT_THAT(*world_.node(2).fatal(), HasSubstr("this program is too old"));
+}
+
 TEST_F(NodeDiskTest, AProgramThatIsTooOldStopsAndSkipsNothing) {
   ASSERT_TRUE(world_.Until(
       [&] { return world_.node(leader_).ledger().cluster_version() == license::kCommandVersion; },

@@ -180,18 +180,41 @@ void Node::TendClocks(int64_t now_ms) {
 // ------------------------------------------------------------------------------------------
 // Version: a command is used when every node's program knows it.
 
-void Node::TendVersion() {
-  if (!ReadyToPropose() || version_proposed_ ||
-      core_->members().voters() < config_.servers.size()) {
-    return;
-  }
+uint32_t Node::KnownByAll() const {
+  if (core_->members().voters() < config_.servers.size()) return 0;
   uint32_t known_by_all = config_.version;
   for (const Server& server : config_.servers) {
     if (server.slot == config_.self) continue;
-    if (!IsReachable(server.slot)) return;
+    if (!IsReachable(server.slot)) return 0;
     known_by_all = std::min(known_by_all, std::max(1u, outgoing_.at(server.slot).version));
   }
-  if (known_by_all <= ledger_->cluster_version()) return;
+  return known_by_all;
+}
+
+// A node that is away, or goes back to the old program, begins the time anew. A new cluster, in
+// which nothing is used yet, has nothing to go back to.
+void Node::TendVersion() {
+  if (!ReadyToPropose() || version_proposed_) return;
+  const uint32_t known_by_all = KnownByAll();
+  if (known_by_all <= ledger_->cluster_version()) {
+    newer_version_ = 0;
+    return;
+  }
+  const int64_t now_ms = env_.clock->NowMs();
+  if (newer_version_ != known_by_all) {
+    newer_version_ = known_by_all;
+    newer_since_ms_ = now_ms;
+    if (ledger_->cluster_version() > 1 && config_.finalise_after_ms > 0) {
+      Log(LogLevel::kNotice,
+          absl::StrCat("all nodes know commands up to version ", known_by_all,
+                       ": they are used when that has been so for ",
+                       config_.finalise_after_ms / 1'000,
+                       " s; until then any node may go back to the program before"));
+    }
+  }
+  if (ledger_->cluster_version() > 1 && now_ms - newer_since_ms_ < config_.finalise_after_ms) {
+    return;
+  }
   v1::Command command;
   command.mutable_set_cluster_version()->set_version(known_by_all);
   version_proposed_ = core_->Propose({{MakePayload(NewStamp(), &command)}}).ok();

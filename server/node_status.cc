@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "license/catalog.h"
+#include "license/certificate.h"
 #include "license/utf8.h"
 #include "server/node.h"
 #include "server/usage.h"
@@ -92,6 +93,20 @@ std::string Node::Role() const {
   return core_->role() == quorum::Role::kFollower ? "follower" : "candidate";
 }
 
+// Told in the status, and in the log whenever it changes.
+std::string Node::WaiverWarning(const v1::Members::Node& node) {
+  const std::string what = absl::StrCat("node ", node.slot(), " runs with host id ", node.host_id(),
+                                        ", which is not its SERVER line's");
+  if (node.waiver_ends_wall_ms() == 0) return what;
+  const std::string date = license::FormatTime(node.waiver_ends_wall_ms() / 1'000);
+  return node.waiver_over()
+             ? absl::StrCat(what, ", and its waiver ended ", date,
+                            ": with most nodes like this nothing counted is granted; ask the "
+                            "vendor for a new file")
+             : absl::StrCat(what, ", on a waiver until ", date,
+                            ": ask the vendor for a file with the new host id before that");
+}
+
 v1::NodeStatus Node::Status() const {
   v1::NodeStatus status;
   status.set_slot(static_cast<uint32_t>(config_.self));
@@ -108,8 +123,10 @@ v1::NodeStatus Node::Status() const {
     for (const auto& known : ledger_->members().nodes()) {
       if (known.slot() != node->slot() || !known.waiver()) continue;
       node->set_waiver(true);
-      status.add_warnings(absl::StrCat("node ", known.slot(), " runs with host id ",
-                                       known.host_id(), ", which is not its SERVER line's"));
+      node->set_host_id(known.host_id());
+      node->set_waiver_ends_wall_ms(known.waiver_ends_wall_ms());
+      node->set_waiver_over(known.waiver_over());
+      status.add_warnings(WaiverWarning(known));
     }
   }
   for (const std::string& warning : config_.warnings) status.add_warnings(license::ToUtf8(warning));

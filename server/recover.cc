@@ -100,19 +100,6 @@ absl::StatusOr<OpenedData> OpenForRecovery(DataPlace place, Logger* logger) {
   return opened;
 }
 
-// The members in force at the end of the log, as they were recorded; empty: those of the birth.
-v1::Members NewestMembers(const OpenedData& opened) {
-  for (auto entry = opened.recovered.entries.rbegin(); entry != opened.recovered.entries.rend();
-       ++entry) {
-    v1::LogRecord record;
-    if (entry->kind == quorum::EntryKind::kMembers && record.ParseFromString(*entry->payload) &&
-        record.command().has_members()) {
-      return record.command().members();
-    }
-  }
-  return opened.ledger->members();
-}
-
 bool IsVoter(const OpenedData& opened) {
   const v1::Members newest = NewestMembers(opened);
   const quorum::Members members =
@@ -121,8 +108,11 @@ bool IsVoter(const OpenedData& opened) {
   return self != nullptr && self->voter && self->incarnation == opened.identity.incarnation;
 }
 
-Entry EntryOf(quorum::Term term, quorum::Index index, quorum::EntryKind kind, v1::Command command) {
+Entry EntryOf(quorum::Term term, quorum::Index index, quorum::EntryKind kind, v1::Command command,
+              const RecoverAs& as) {
   v1::LogRecord record;
+  record.mutable_stamp()->set_wall_ms(as.wall_ms);
+  record.mutable_stamp()->set_utc_offset_s(as.utc_offset_s);
   record.set_version(license::RequiredVersion(command));
   *record.mutable_command() = std::move(command);
   return {term, index, kind, std::make_shared<const std::string>(record.SerializeAsString())};
@@ -145,20 +135,15 @@ absl::Status AppendRecovery(const OpenedData& opened, const std::string& incarna
   self->set_slot(slot);
   self->set_incarnation(incarnation);
   self->set_voter(true);
-  // A waiver that the node had goes with the machine that it was for.
-  const bool same_machine = self->waiver() && self->host_id() == as.host_id;
+  // A waiver that the node had is for the machine that it was on: Apply compares.
   self->set_host_id(as.host_id);
   self->set_waiver(!as.host_id_matches);
-  if (!same_machine || as.host_id_matches) {
-    self->clear_waiver_ends_wall_ms();
-    self->clear_waiver_over();
-  }
   v1::Command recovered;
   recovered.mutable_recovered()->set_hold_ms(as.session_ttl_ms);
   recovered.mutable_recovered()->set_how(as.how);
   const std::vector<Entry> entries = {
-      EntryOf(term, last + 1, quorum::EntryKind::kMembers, std::move(members)),
-      EntryOf(term, last + 2, quorum::EntryKind::kCommand, std::move(recovered))};
+      EntryOf(term, last + 1, quorum::EntryKind::kMembers, std::move(members), as),
+      EntryOf(term, last + 2, quorum::EntryKind::kCommand, std::move(recovered), as)};
   const quorum::HardState state{term, static_cast<Slot>(slot)};
   const absl::Status status = opened.log->Append(state, entries);
   // The log then knows that all of it was synced.

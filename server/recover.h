@@ -31,6 +31,9 @@ struct RecoverAs {
   std::string host_id;
   bool host_id_matches = true;
   std::string how;  // v1::Recovered::how
+  // The machine's date and time: what is recorded is of now, not of the last entry. 0: not said.
+  int64_t wall_ms = 0;
+  int32_t utc_offset_s = 0;
 };
 
 struct RecoveryOutlook {

@@ -86,6 +86,16 @@ std::string Replacement::WaitsFor(Slot slot, const View& view, int64_t now_ms) c
   if (view.connected(slot)) {
     return absl::StrCat("node ", number, " is connected under its old incarnation: stop that one");
   }
+  for (const auto& other : view.recorded.nodes()) {
+    if (newcomer.host_id_matches || !other.waiver() ||
+        other.slot() == static_cast<uint32_t>(slot)) {
+      continue;
+    }
+    return absl::StrCat(
+        "node ", number, " waits: its machine has another host id than its SERVER ",
+        "line, and node ", other.slot(), " runs on a waiver already, one at a time: ",
+        "put one of them on its licensed machine, or ask the vendor for a new file");
+  }
   // Every grant is on two disks before anybody hears of it; only `triadd recover` may change that.
   if (member->voter && view.in_force.voters() == 2) {
     return absl::StrCat("node ", number, " waits: without its old incarnation one voter would be ",

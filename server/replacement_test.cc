@@ -225,5 +225,19 @@ TEST_F(ReplacementTest, TheRecordKeepsWhatIsKnownOfTheOthersAndSaysWhoRunsOnAWai
   EXPECT_FALSE(view_.recorded.nodes(0).waiver());
 }
 
+TEST_F(ReplacementTest, OneWaiverAtATime) {
+  AskTwice(3, 'x', /*host_id_matches=*/false);
+  Do();
+  caught_up_.insert(Slot::k3);
+  Do();
+  AskTwice(2, 'y', /*host_id_matches=*/false);
+  EXPECT_EQ(Next(), "");
+  EXPECT_THAT(replacement_.WaitsFor(Slot::k2, view_, now_ms_),
+              HasSubstr("node 3 runs on a waiver already, one at a time"));
+  // The same node may come back once more.
+  AskTwice(3, 'z', /*host_id_matches=*/false);
+  EXPECT_EQ(Next(), "1a 2b 3z?");
+}
+
 }  // namespace
 }  // namespace triad::server

@@ -252,6 +252,21 @@ absl::Status CheckHostId(const license::ServerLine& line, const license::Machine
       " (-9): run it on the machine that was licensed, or ask the vendor for a new file"));
 }
 
+bool MayRunOnWaiver(const v1::Members& members, const storage::Identity& identity,
+                    const license::MachineIds& machine) {
+  if (identity.rejoining) return true;
+  for (const auto& node : members.nodes()) {
+    if (node.incarnation() != identity.incarnation) continue;
+    const auto host_id = license::ParseHostId(node.host_id());
+    return node.waiver() && host_id.ok() && license::Matches(*host_id, machine);
+  }
+  // Let in, and its own log does not say so yet: none of the birth's.
+  for (const storage::Member& member : identity.members) {
+    if (member.incarnation == identity.incarnation) return false;
+  }
+  return !identity.cluster_id.empty();
+}
+
 std::string ShownHostId(const license::MachineIds& machine) {
   if (!machine.ethers.empty()) return machine.ethers.front();
   if (!machine.uuid.empty()) return absl::StrCat("UUID=", machine.uuid);

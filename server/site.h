@@ -15,6 +15,7 @@
 #include "license/host_id.h"
 #include "server/flags.h"
 #include "server/node.h"
+#include "storage/identity.h"
 #include "triad/v1/command.pb.h"
 
 namespace triad::server {
@@ -52,6 +53,10 @@ absl::Status CheckHostId(const license::ServerLine& line, const license::Machine
 // loopback address and --insecure was not given. nullopt: plaintext.
 std::optional<license::TlsFiles> ChooseTls(const Flags& flags,
                                            const std::vector<Node::Server>& servers);
+// Whether a node may run on this machine, which is not that of its SERVER line: it asks to be let
+// in, or `members` have it with a waiver for this very machine.
+bool MayRunOnWaiver(const v1::Members& members, const storage::Identity& identity,
+                    const license::MachineIds& machine);
 // What the machine shows of itself first, for a record of who came back on it.
 std::string ShownHostId(const license::MachineIds& machine);
 bool AllLoopback(const std::vector<Node::Server>& servers);

@@ -168,5 +168,34 @@ TEST_F(SiteFiles, ComplaintsAboutOptionsNameTheirFile) {
               HasSubstr(dir_ + "/acme.opt:1:1: error: `EXLCUDE`"));
 }
 
+// On a machine that is not its SERVER line's.
+TEST(Waiver, IsForOneIncarnationOnOneMachine) {
+  license::MachineIds machine;
+  machine.ethers = {"0019d1aabbcc", "0019d1aabbdd"};
+  storage::Identity identity;
+  identity.slot = 3;
+  identity.incarnation = std::string(16, 'c');
+  v1::Members members;
+  EXPECT_FALSE(MayRunOnWaiver(members, identity, machine)) << "of no cluster yet";
+  identity.rejoining = true;
+  EXPECT_TRUE(MayRunOnWaiver(members, identity, machine)) << "it asks for one";
+  identity.rejoining = false;
+  identity.cluster_id = std::string(32, 'i');
+  identity.members = {{3, identity.incarnation}};
+  EXPECT_FALSE(MayRunOnWaiver(members, identity, machine)) << "a node of the birth has none";
+  identity.members = {{3, std::string(16, 'b')}};
+  EXPECT_TRUE(MayRunOnWaiver(members, identity, machine)) << "let in, and not told yet as what";
+  auto* node = members.add_nodes();
+  node->set_slot(3);
+  node->set_incarnation(identity.incarnation);
+  node->set_voter(true);
+  EXPECT_FALSE(MayRunOnWaiver(members, identity, machine)) << "let in on its licensed machine";
+  node->set_waiver(true);
+  node->set_host_id("0019d1aabbdd");
+  EXPECT_TRUE(MayRunOnWaiver(members, identity, machine)) << "any of the machine's cards";
+  node->set_host_id("0019d1ffffff");
+  EXPECT_FALSE(MayRunOnWaiver(members, identity, machine)) << "for another machine";
+}
+
 }  // namespace
 }  // namespace triad::server

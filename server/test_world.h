@@ -74,6 +74,7 @@ class World {
     int64_t free_bytes = int64_t{1} << 40;
     // What the node is started with.
     uint32_t version = license::kCommandVersion;
+    int64_t finalise_after_ms = 0;
     uint64_t log_keep_entries = kLogKeepEntries;
     std::optional<v1::InstallLicenses> own_files;  // others than the other nodes'
     std::unique_ptr<Node> node;
@@ -91,7 +92,8 @@ class World {
     }
     std::string Bytes(size_t size) override {
       std::string bytes;
-      while (bytes.size() < size) bytes.push_back(static_cast<char>(Below(256)));
+      // The upper bits: the lower ones come again after 65,536 draws, and with them an incarnation.
+      while (bytes.size() < size) bytes.push_back(static_cast<char>(Below(1u << 24) >> 16));
       return bytes;
     }
     void Send(quorum::Slot to, v1::PeerMessage message) override {
@@ -234,6 +236,7 @@ class World {
     config.desk = {static_cast<uint32_t>(k), kTtlMs, kGraceMs};
     config.own_files = host.own_files.value_or(files_);
     config.version = host.version;
+    config.finalise_after_ms = host.finalise_after_ms;
     config.log_keep_entries = host.log_keep_entries;
     quorum::Recovered recovered;
     recovered.hard_state = host.hard_state;

@@ -68,9 +68,9 @@ void Host::GoOnAlone() {
   disk_.files().SetFreeBytes(std::nullopt);
   for (int tries = 0;; ++tries) {
     if (tries < 3) MayStopDisk();
-    const auto identity =
-        server::Recover(Place(), {.session_ttl_ms = cluster_->plan().ttl_ms, .host_id = "", .how = ""},
-                      /*random=*/this, /*logger=*/this);
+    server::RecoverAs as;
+    as.session_ttl_ms = cluster_->plan().ttl_ms;
+    const auto identity = server::Recover(Place(), as, /*random=*/this, /*logger=*/this);
     if (identity.ok()) {
       disk_.files().Restart();
       ++incarnation_;
