@@ -684,7 +684,8 @@ void Wire::Stop() {
   impl_->admin_workers.Stop();
   {
     // The server has waited for the streams that it took, not for those that were dialled.
-    const auto over = [impl = impl_.get()]()
+    const Impl* const impl = impl_.get();
+    const auto over = [impl]()
                           ABSL_EXCLUSIVE_LOCKS_REQUIRED(impl->mutex) { return impl->dialled == 0; };
     absl::MutexLock lock(&impl_->mutex);
     impl_->mutex.Await(absl::Condition(&over));
