@@ -120,8 +120,10 @@ TEST_F(Backup, UnderLoadAndRestoredWhenAllIsLost) {
   ASSERT_TRUE(AllVote());
   ASSERT_TRUE(cluster_.WaitForAgreement());
   // The application's session was in it: it goes on, with what it held.
-  EXPECT_EQ(cluster_.Used("tserver_sdn"), 3u);
+  EXPECT_GE(cluster_.Used("tserver_sdn"), 3u);
   EXPECT_TRUE(WaitFor([&] { return held->state() == LicenseState::kHeld; }));
+  // What the busy one had out at that moment stays out until its session is silent for too long.
+  EXPECT_TRUE(WaitFor([&] { return cluster_.Used("tserver_sdn") == 3; }));
   EXPECT_TRUE(held->CheckIn().ok());
   // When those who are not known have had their time, it serves as ever.
   EXPECT_TRUE(WaitFor([&] {
