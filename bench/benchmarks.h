@@ -11,6 +11,7 @@ namespace triad::bench {
 struct Settings {
   // Seconds instead of minutes, to see that a benchmark still works. Its figures mean nothing.
   bool quick = false;
+  bool etcd = true;  // beside it; only a quick run may do without
   // checkout only, for a profile: one system by its name, one number in flight. "", 0: all.
   std::string system;
   int inflight = 0;

@@ -159,7 +159,7 @@ bool RunCheckout(const Settings& settings, Report& report) {
     return settings.system.empty() || settings.system == system;
   };
   return (!wanted("floor") || RunFloors(suite, report)) && (!wanted("triad") || RunTriad(suite)) &&
-         (!wanted("etcd") || RunEtcd(suite));
+         (!wanted("etcd") || !settings.etcd || RunEtcd(suite));
 }
 
 }  // namespace triad::bench

@@ -56,8 +56,12 @@ void EtcdCluster::StartMember(int member) {
       .output = absl::StrCat(dir_.path(), "/m", member, ".log")});
 }
 
+bool EtcdCluster::IsInstalled() {
+  return access(kEtcd, X_OK) == 0;
+}
+
 bool EtcdCluster::Start() {
-  if (access(kEtcd, X_OK) != 0) {
+  if (!IsInstalled()) {
     std::cerr << "bench: " << kEtcd << " is not there: apt-get install etcd-server\n";
     return false;
   }

@@ -20,6 +20,7 @@ namespace triad::bench {
 class EtcdCluster {
  public:
   EtcdCluster();
+  static bool IsInstalled();
   // False: etcd is not installed, or did not come up; stderr says which.
   bool Start();
   // "host:port" of a member's client port, 1..3.

@@ -199,7 +199,7 @@ bool RunEtcd(int rounds, Loop& loop, Report& report) {
 bool RunFailover(const Settings& settings, Report& report) {
   const int rounds = settings.quick ? 2 : settings.rounds;
   Loop loop;
-  return RunTriad(rounds, loop, report) && RunEtcd(rounds, loop, report);
+  return RunTriad(rounds, loop, report) && (!settings.etcd || RunEtcd(rounds, loop, report));
 }
 
 }  // namespace triad::bench

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kMs = 1'000'000;
 // How late an operation may begin because the load generator slept.
-constexpr int64_t kFineNs = 100'000;
+constexpr int64_t kFineNs = 500'000;
 // What is still under way at the end of a run is waited for, for so long.
 constexpr int64_t kTailMs = 30'000;
 

@@ -12,6 +12,7 @@
 #include "absl/strings/numbers.h"
 #include "bench/benchmarks.h"
 #include "bench/chain.h"
+#include "bench/etcd_seats.h"
 
 namespace triad::bench {
 namespace {
@@ -58,6 +59,10 @@ int RunBenchmarks(const std::vector<std::string>& arguments) {
       std::cerr << "bench: no benchmark is named " << argument << "\n";
       return Usage();
     }
+  }
+  if (settings.quick && !EtcdCluster::IsInstalled()) {
+    std::cout << "bench: etcd is left out: it is not installed\n";
+    settings.etcd = false;
   }
   if (names.empty()) {
     for (const auto& [name, run] : Benchmarks()) names.push_back(name);

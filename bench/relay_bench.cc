@@ -1,6 +1,8 @@
 // The work of `checkout` through followers only, and the load that a look at everything is:
 // `lmstat -a` with many licenses out.
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <iostream>
 #include <memory>
 #include <thread>
@@ -88,7 +90,21 @@ bool RunAdmin(const Settings& settings, Report& report) {
     return false;
   }
   const int64_t run_ms = settings.quick ? 500 : 5'000;
-  const Measured alone = RunClosed(loop, load, kAdminInflight, run_ms / 5, run_ms);
+  // The leader's processor time for an operation, beside what the whole machine can do: where each
+  // node has a machine of its own, that is what bounds its throughput.
+  const pid_t leader = cluster.process(cluster.WaitForLeader()).pid();
+  const auto run = [&](double* cpu_us) {
+    RunClosed(loop, load, kAdminInflight, 0, run_ms / 5);
+    const int64_t before = CpuUs(leader);
+    const Measured measured = RunClosed(loop, load, kAdminInflight, 0, run_ms);
+    *cpu_us = static_cast<double>(CpuUs(leader) - before) /
+              static_cast<double>(std::max<int64_t>(1, measured.operations));
+    return measured;
+  };
+  double alone_us = 0;
+  double beside_us = 0;
+  double busy_us = 0;
+  const Measured alone = run(&alone_us);
   // One look after the other, all the while.
   std::atomic<bool> stop{false};
   std::vector<int64_t> looks;
@@ -102,7 +118,7 @@ bool RunAdmin(const Settings& settings, Report& report) {
           looked && result.exit_status == 0 && result.output.size() > static_cast<size_t>(out) * 20;
     }
   });
-  const Measured beside = RunClosed(loop, load, kAdminInflight, run_ms / 5, run_ms);
+  const Measured beside = run(&beside_us);
   stop = true;
   admin.join();
   // The tool and the node that answers it need a processor; where there are few, that alone costs.
@@ -111,7 +127,7 @@ bool RunAdmin(const Settings& settings, Report& report) {
   std::thread spinner([&spun] {
     while (!spun) continue;
   });
-  const Measured busy = RunClosed(loop, load, kAdminInflight, run_ms / 5, run_ms);
+  const Measured busy = run(&busy_us);
   spun = true;
   spinner.join();
   const auto count = static_cast<int64_t>(looks.size());
@@ -124,7 +140,10 @@ bool RunAdmin(const Settings& settings, Report& report) {
                  .Set("ops_per_s_alone", alone.ops_per_s)
                  .Set("ops_per_s_beside", beside.ops_per_s)
                  .Set("share_lost", 1.0 - beside.ops_per_s / alone.ops_per_s)
-                 .Set("share_lost_to_a_busy_loop", 1.0 - busy.ops_per_s / alone.ops_per_s));
+                 .Set("share_lost_to_a_busy_loop", 1.0 - busy.ops_per_s / alone.ops_per_s)
+                 .Set("leader_us_per_op_alone", alone_us)
+                 .Set("leader_us_per_op_beside", beside_us)
+                 .Set("leader_us_per_op_beside_a_busy_loop", busy_us));
   if (!looked) std::cerr << "bench: lmstat -a did not answer whole\n";
   return looked;
 }

@@ -65,7 +65,9 @@ v1::Failure::Why AnswerOf(World& world, uint64_t id, uint32_t protocol) {
   world.Say(1, 5, std::move(message));
   world.Until([&] { return world.Answer(1, 5, id) != nullptr; });
   const v1::ServerMessage& answer = *world.Answer(1, 5, id);
-  if (answer.has_opened()) EXPECT_EQ(answer.opened().protocol(), license::kClientProtocol);
+  if (answer.has_opened()) {
+    EXPECT_EQ(answer.opened().protocol(), license::kClientProtocol);
+  }
   return answer.failure().why();
 }
 
