@@ -638,8 +638,9 @@ int Daemon::Run() {
                             own.Address(), ", pid ", getpid()));
   if (flags_.ready_fd >= 0) Detach(flags_.ready_fd);
   loop_.Run([this] { return AfterBatch(); });
-  http_.reset();
+  // At once: whoever is connected goes elsewhere when that ends, and not before.
   wire_->Stop();
+  http_.reset();
   log_thread_.reset();
   ledger_thread_.reset();
   logger_->Log(LogLevel::kNotice, "stopped");
