@@ -340,8 +340,8 @@ int64_t Session::NextCallTimer() const {
   return next;
 }
 
-// To the node we are attached to first; then to the others in turn. Not to one that has it already,
-// nor to one that has just said that it has no quorum.
+// To the node we are attached to first, unless it wants to be left; then to the others in turn. Not
+// to one that has it already, nor to one that has just said that it has no quorum.
 std::optional<size_t> Session::PickFor(const Call& call) const {
   const int64_t now = Now();
   auto may = [&](size_t server) {
@@ -349,7 +349,7 @@ std::optional<size_t> Session::PickFor(const Call& call) const {
     return (out == call.out.end() || now - out->second.second >= kRetryMsMax) &&
            !links_.SaidNoQuorumSince(server, now - kNoQuorumRetryMs + 1);
   };
-  if (call.attempts == 0 && attached_.has_value() && may(*attached_) &&
+  if (call.attempts == 0 && attached_.has_value() && !move_ && may(*attached_) &&
       !links_.SilentFor(*attached_, 2 * kRetryMs)) {
     return attached_;
   }

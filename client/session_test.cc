@@ -324,6 +324,18 @@ TEST(Session, MoveAwayAttachesElsewhereWithoutABreak) {
   EXPECT_THAT(world.events, IsEmpty());
 }
 
+TEST(Session, WhatIsAskedWhileItMovesAwayIsNotSentThereAnyMore) {
+  World world;
+  world.Attach();
+  v1::ServerMessage away;
+  away.mutable_move_away()->set_reason("this node stops");
+  world.Answer(0, away);
+  world.cluster.modes[0] = Mode::kSilent;
+  const auto call = world.Checkout();
+  ASSERT_TRUE(call->status.has_value()) << "sent to the one that stops";
+  EXPECT_TRUE(call->status->ok());
+}
+
 TEST(Session, MoveAwayWithNowhereToGoStays) {
   World world;
   world.Attach();
