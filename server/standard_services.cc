@@ -65,12 +65,10 @@ class StandardServices::Call final : public Operation {
   // The queue names the call itself when it has come in, and when it is over.
   void Done(bool ok) override {
     --under_way_;
-    if (state_ != State::kExpected) {
-      state_ = State::kOver;
-    } else if (!ok) {
-      state_ = State::kOver;  // the server stops
-    } else {
+    if (state_ == State::kExpected && ok) {
       Begin();
+    } else {
+      state_ = State::kOver;  // it was finished, or the server stops
     }
     MaybeEnd();
   }

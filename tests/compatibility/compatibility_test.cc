@@ -101,7 +101,9 @@ void ApplyRest(OpenedData* opened) {
     if (entry.index.value() <= opened->ledger->applied().index) continue;
     v1::LogRecord record;
     const bool is_command = entry.kind != EntryKind::kNoop;
-    if (is_command) ASSERT_TRUE(record.ParseFromString(*entry.payload));
+    if (is_command) {
+      ASSERT_TRUE(record.ParseFromString(*entry.payload));
+    }
     opened->ledger->Apply({entry.index.value(), entry.term.value()}, is_command ? &record : nullptr,
                           nullptr);
   }
