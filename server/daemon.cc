@@ -153,7 +153,8 @@ class Daemon {
   std::unique_ptr<LogThread> log_thread_;
   std::unique_ptr<LedgerThread> ledger_thread_;
   std::atomic<int64_t> turned_ms_{0};  // when the loop last came round
-  int64_t tended_ms_ = 0;              // when it last did what need not be done each time
+  quorum::Slot told_leader_ = quorum::Slot::kNone;
+  int64_t tended_ms_ = 0;  // when it last did what need not be done each time
   std::atomic<bool> ready_{false};
   absl::Mutex page_mutex_;
   std::string page_ ABSL_GUARDED_BY(page_mutex_);
@@ -594,8 +595,10 @@ bool Daemon::AfterBatch() {
   if (stop_since_ms_) {
     return !node_->MayStop() && clock_.NowMs() - *stop_since_ms_ < kStopTimeoutMs;
   }
-  if (turned_ms_ - tended_ms_ >= kTellMs) {
+  // At once when there is another leader: clients and monitors look for it.
+  if (turned_ms_ - tended_ms_ >= kTellMs || node_->leader() != told_leader_) {
     tended_ms_ = turned_ms_;
+    told_leader_ = node_->leader();
     wire_->OnTick(turned_ms_);
     Tell();
   }

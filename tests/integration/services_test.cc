@@ -76,7 +76,7 @@ TEST(Services, HealthSaysWhetherTheNodeLivesAndWhetherLicensesAreServed) {
   const int leader = cluster.WaitForLeader();
   const std::string target = absl::StrCat(cluster.Host(leader), ":", cluster.port(leader));
   EXPECT_EQ(Health(target, ""), "\x08\x01");
-  EXPECT_EQ(Health(target, "triad.v1.LicenseService"), "\x08\x01");
+  EXPECT_TRUE(WaitFor([&] { return Health(target, "triad.v1.LicenseService") == "\x08\x01"; }));
   for (const int other : cluster.Others(leader)) cluster.Kill(other);
   EXPECT_TRUE(WaitFor([&] { return Health(target, "triad.v1.LicenseService") == "\x08\x02"; }));
   EXPECT_EQ(Health(target, ""), "\x08\x01") << "the node itself lives";
@@ -87,6 +87,7 @@ TEST(Services, AWatchIsToldWhenLicensesAreNotServedAnyMore) {
   ASSERT_TRUE(cluster.Start());
   const int leader = cluster.WaitForLeader();
   const std::string target = absl::StrCat(cluster.Host(leader), ":", cluster.port(leader));
+  ASSERT_TRUE(WaitFor([&] { return Health(target, "triad.v1.LicenseService") == "\x08\x01"; }));
   EXPECT_EQ(Ask(target, "/grpc.health.v1.Health/Watch", OneString(1, "triad.v1.LicenseService"),
                 [&] {
                   for (const int other : cluster.Others(leader)) cluster.Kill(other);
