@@ -221,7 +221,9 @@ void Node::Flush() {
 
 void Node::Act(quorum::Ready ready) {
   SendQuorum(ready.send_now);
-  env_.peers->FlushPeers();  // their disks work in parallel with this one's
+  // A round begins: their disks work in parallel with this one's. Mere notes (what is committed) can
+  // wait until those who asked have their answers.
+  if (!ready.entries.empty()) env_.peers->FlushPeers();
   if (ready.write_id != 0) {
     last_write_ = ready.write_id;
     writes_under_way_.emplace_back(ready.write_id, running_ms_);

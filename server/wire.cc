@@ -719,9 +719,9 @@ void Wire::FlushPeers() {
 }
 
 void Wire::Flush() {
-  FlushPeers();
   for (const auto& stream : impl_->clients_to_flush) stream->Flush();
   impl_->clients_to_flush.clear();
+  FlushPeers();
 }
 
 void Wire::OnTick(int64_t now_ms) {
