@@ -221,8 +221,8 @@ void Node::Flush() {
 
 void Node::Act(quorum::Ready ready) {
   SendQuorum(ready.send_now);
-  // A round begins: their disks work in parallel with this one's. Mere notes (what is committed) can
-  // wait until those who asked have their answers.
+  // A round begins: their disks work in parallel with this one's. Mere notes (what is committed)
+  // can wait until those who asked have their answers.
   if (!ready.entries.empty()) env_.peers->FlushPeers();
   if (ready.write_id != 0) {
     last_write_ = ready.write_id;
