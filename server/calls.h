@@ -61,83 +61,55 @@ inline grpc::Status TooManyCalls() {
           "this node has too many calls waiting: try again shortly; nothing was done"};
 }
 
-// One unary call, from before it comes in until it is over; deletes itself.
-template <typename Service, typename Request, typename Response>
+// One call, from before it comes in until it is over; deletes itself. `Responder` is how it is
+// answered: once, or with many messages.
+template <typename Service, typename Request, typename Responder>
 class BlockingCall final : public Operation {
  public:
-  using Responder = grpc::ServerAsyncResponseWriter<Response>;
   using Ask = void (Service::*)(grpc::ServerContext*, Request*, Responder*, grpc::CompletionQueue*,
                                 grpc::ServerCompletionQueue*, void*);
-  using Handler = std::function<grpc::Status(grpc::ServerContext*, const Request*, Response*)>;
+  // Ends the call through the responder, with `over` as the tag.
+  using Work = std::function<void(grpc::ServerContext*, const Request&, Responder*, void* over)>;
+  using Refuse = void (*)(Responder*, void* over);
 
-  static void Take(CallPlace place, Service* service, Ask ask, Handler handler) {
-    auto* call = new BlockingCall(place, service, ask, std::move(handler));
+  static void Take(CallPlace place, Service* service, Ask ask, Work work, Refuse refuse) {
+    auto* call = new BlockingCall(place, service, ask, std::move(work), refuse);
     (service->*ask)(&call->context_, &call->request_, &call->responder_, place.queue, place.queue,
-                    static_cast<Operation*>(call));
+                    call->tag());
   }
 
   void Done(bool ok) override {
-    if (over_ || !ok) {
+    if (begun_ || !ok) {
       delete this;
       return;
     }
-    over_ = true;
-    Take(place_, service_, ask_, handler_);
-    const bool taken = place_.workers->Run([this] {
-      const grpc::Status status = handler_(&context_, &request_, &response_);
-      responder_.Finish(response_, status, static_cast<Operation*>(this));
-    });
-    if (!taken) responder_.FinishWithError(TooManyCalls(), static_cast<Operation*>(this));
+    begun_ = true;
+    Take(place_, service_, ask_, work_, refuse_);
+    const bool taken =
+        place_.workers->Run([this] { work_(&context_, request_, &responder_, tag()); });
+    if (!taken) refuse_(&responder_, tag());
   }
 
  private:
-  BlockingCall(CallPlace place, Service* service, Ask ask, Handler handler)
-      : place_(place), service_(service), ask_(ask), handler_(std::move(handler)) {}
+  BlockingCall(CallPlace place, Service* service, Ask ask, Work work, Refuse refuse)
+      : place_(place), service_(service), ask_(ask), work_(std::move(work)), refuse_(refuse) {}
+
+  void* tag() { return static_cast<Operation*>(this); }
 
   const CallPlace place_;
   Service* const service_;
   const Ask ask_;
-  const Handler handler_;
+  const Work work_;
+  const Refuse refuse_;
   grpc::ServerContext context_;
   Request request_;
-  Response response_;
   Responder responder_{&context_};
-  bool over_ = false;  // the next time the queue names it, it is
+  bool begun_ = false;  // the next time the queue names it, it is over
 };
 
-// One call that is answered with many messages; deletes itself. The handler's `write` returns when
-// the message has left, FALSE: the caller is gone.
-template <typename Service, typename Request, typename Response>
-class BlockingStream final : public Operation {
- public:
-  using Writer = grpc::ServerAsyncWriter<Response>;
-  using Ask = void (Service::*)(grpc::ServerContext*, Request*, Writer*, grpc::CompletionQueue*,
-                                grpc::ServerCompletionQueue*, void*);
-  using Write = std::function<bool(const Response&)>;
-  using Handler = std::function<grpc::Status(grpc::ServerContext*, const Request*, const Write&)>;
-
-  static void Take(CallPlace place, Service* service, Ask ask, Handler handler) {
-    auto* call = new BlockingStream(place, service, ask, std::move(handler));
-    (service->*ask)(&call->context_, &call->request_, &call->writer_, place.queue, place.queue,
-                    static_cast<Operation*>(call));
-  }
-
-  void Done(bool ok) override {
-    if (over_ || !ok) {
-      delete this;
-      return;
-    }
-    over_ = true;
-    Take(place_, service_, ask_, handler_);
-    const bool taken = place_.workers->Run([this] {
-      const grpc::Status status =
-          handler_(&context_, &request_, [this](const Response& message) { return Send(message); });
-      writer_.Finish(status, static_cast<Operation*>(this));
-    });
-    if (!taken) writer_.Finish(TooManyCalls(), static_cast<Operation*>(this));
-  }
-
- private:
+// Sends one message of a stream, and waits until it has left; FALSE: the caller is gone.
+template <typename Response>
+bool SendAndWait(grpc::ServerAsyncWriter<Response>* writer, const Response& message) {
   struct Written final : Operation {
     void Done(bool sent) override {
       ok = sent;
@@ -146,44 +118,53 @@ class BlockingStream final : public Operation {
     absl::Notification done;
     bool ok = false;
   };
-
-  BlockingStream(CallPlace place, Service* service, Ask ask, Handler handler)
-      : place_(place), service_(service), ask_(ask), handler_(std::move(handler)) {}
-
-  bool Send(const Response& message) {
-    Written written;
-    writer_.Write(message, static_cast<Operation*>(&written));
-    written.done.WaitForNotification();
-    return written.ok;
-  }
-
-  const CallPlace place_;
-  Service* const service_;
-  const Ask ask_;
-  const Handler handler_;
-  grpc::ServerContext context_;
-  Request request_;
-  Writer writer_{&context_};
-  bool over_ = false;
-};
+  Written written;
+  writer->Write(message, static_cast<Operation*>(&written));
+  written.done.WaitForNotification();
+  return written.ok;
+}
 
 // Takes calls of one method from now on: TakeCalls(place, &service, &Service::RequestX, handler).
 template <typename Service, typename Request, typename Response>
-void TakeCalls(CallPlace place, std::type_identity_t<Service>* service,
-               void (Service::*ask)(grpc::ServerContext*, Request*,
-                                    grpc::ServerAsyncResponseWriter<Response>*,
-                                    grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*),
-               typename BlockingCall<Service, Request, Response>::Handler handler) {
-  BlockingCall<Service, Request, Response>::Take(place, service, ask, std::move(handler));
+void TakeCalls(
+    CallPlace place, std::type_identity_t<Service>* service,
+    void (Service::*ask)(grpc::ServerContext*, Request*, grpc::ServerAsyncResponseWriter<Response>*,
+                         grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*),
+    std::function<grpc::Status(grpc::ServerContext*, const std::type_identity_t<Request>*,
+                               std::type_identity_t<Response>*)>
+        handler) {
+  using Responder = grpc::ServerAsyncResponseWriter<Response>;
+  BlockingCall<Service, Request, Responder>::Take(
+      place, service, ask,
+      [handler = std::move(handler)](grpc::ServerContext* context, const Request& request,
+                                     Responder* responder, void* over) {
+        Response response;
+        const grpc::Status status = handler(context, &request, &response);
+        responder->Finish(response, status, over);
+      },
+      [](Responder* responder, void* over) { responder->FinishWithError(TooManyCalls(), over); });
 }
 
+// The same for one that is answered with many messages: the handler's `write` is SendAndWait.
 template <typename Service, typename Request, typename Response>
-void TakeStreams(CallPlace place, std::type_identity_t<Service>* service,
-                 void (Service::*ask)(grpc::ServerContext*, Request*,
-                                      grpc::ServerAsyncWriter<Response>*, grpc::CompletionQueue*,
-                                      grpc::ServerCompletionQueue*, void*),
-                 typename BlockingStream<Service, Request, Response>::Handler handler) {
-  BlockingStream<Service, Request, Response>::Take(place, service, ask, std::move(handler));
+void TakeStreams(
+    CallPlace place, std::type_identity_t<Service>* service,
+    void (Service::*ask)(grpc::ServerContext*, Request*, grpc::ServerAsyncWriter<Response>*,
+                         grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*),
+    std::function<grpc::Status(grpc::ServerContext*, const std::type_identity_t<Request>*,
+                               const std::function<bool(const std::type_identity_t<Response>&)>&)>
+        handler) {
+  using Writer = grpc::ServerAsyncWriter<Response>;
+  BlockingCall<Service, Request, Writer>::Take(
+      place, service, ask,
+      [handler = std::move(handler)](grpc::ServerContext* context, const Request& request,
+                                     Writer* writer, void* over) {
+        const grpc::Status status = handler(context, &request, [writer](const Response& message) {
+          return SendAndWait(writer, message);
+        });
+        writer->Finish(status, over);
+      },
+      [](Writer* writer, void* over) { writer->Finish(TooManyCalls(), over); });
 }
 
 }  // namespace triad::server

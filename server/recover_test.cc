@@ -12,6 +12,7 @@
 #include "license/ledger_testing.h"
 #include "quorum/members.h"
 #include "server/membership.h"
+#include "server/test_seams.h"
 #include "storage/memory_ledger.h"
 #include "storage/test_file_system.h"
 
@@ -25,19 +26,8 @@ using quorum::Slot;
 using quorum::Term;
 using ::testing::HasSubstr;
 
-class Quiet final : public Logger {
- public:
-  void Log(LogLevel, absl::string_view) override {}
-};
-
-class Counting final : public Random {
- public:
-  uint32_t Below(uint32_t) override { return 0; }
-  std::string Bytes(size_t size) override { return std::string(size, static_cast<char>(++last_)); }
-
- private:
-  int last_ = 'M';
-};
+using Quiet = testing::QuietLogger;
+using Counting = testing::CountingRandom;
 
 // One node of a formed cluster, on a disk in memory: two sessions, one of which holds a license;
 // the last entry is not known to be agreed.

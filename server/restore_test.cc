@@ -12,6 +12,7 @@
 #include "license/ledger_testing.h"
 #include "server/backup.h"
 #include "server/membership.h"
+#include "server/test_seams.h"
 #include "storage/memory_ledger.h"
 #include "storage/test_file_system.h"
 
@@ -20,19 +21,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-class Quiet final : public Logger {
- public:
-  void Log(LogLevel, absl::string_view) override {}
-};
-
-class Counting final : public Random {
- public:
-  uint32_t Below(uint32_t) override { return 0; }
-  std::string Bytes(size_t size) override { return std::string(size, static_cast<char>(++last_)); }
-
- private:
-  int last_ = 'M';
-};
+using Quiet = testing::QuietLogger;
+using Counting = testing::CountingRandom;
 
 class Bytes final : public storage::File {
  public:

@@ -23,6 +23,7 @@
 #include "server/data_directory.h"
 #include "server/membership.h"
 #include "server/restore.h"
+#include "server/test_seams.h"
 #include "storage/file_system.h"
 #include "storage/ledger_db.h"
 
@@ -46,19 +47,8 @@ constexpr uint64_t kTerm = 3;
 constexpr size_t kRowsUpTo = 14;
 constexpr uint64_t kSegmentBytes = 32u << 10;
 
-class Quiet final : public Logger {
- public:
-  void Log(LogLevel, absl::string_view) override {}
-};
-
-class Counting final : public Random {
- public:
-  uint32_t Below(uint32_t) override { return 0; }
-  std::string Bytes(size_t size) override { return std::string(size, static_cast<char>(++last_)); }
-
- private:
-  int last_ = 'M';
-};
+using Quiet = testing::QuietLogger;
+using Counting = testing::CountingRandom;
 
 struct Opened {
   std::unique_ptr<license::LedgerHome> home;
