@@ -89,8 +89,23 @@ TEST_F(NodeTest, WhatComesInWhileRoundsAreUnderWayGathersForTheNext) {
 TEST_F(NodeTest, ALeaderThatComesBackBeginsWithNoRoundUnderWay) {
   const std::string token = world_.Open(leader_, 5, "app");
   world_.Isolate(leader_);
-  for (uint64_t seq = 1; seq <= 3; ++seq) world_.Checkout(leader_, 5, "app", seq);
+  // As many rounds as there may be, each of many entries: longer than what the others will have
+  // when it is back.
+  constexpr uint64_t kMany = 20;
+  const quorum::Index before = world_.node(leader_).core()->last_index();
+  for (uint64_t seq = 1; seq <= kRoundsMax * kMany; ++seq) {
+    v1::ClientMessage message;
+    message.set_id(1'000 + seq);
+    auto* request = message.mutable_request();
+    request->set_session(license::testing::SessionNamed("app"));
+    request->set_seq(seq);
+    request->mutable_checkin()->set_handle(1);
+    world_.node(leader_).OnClientMessage({5, "127.0.0.1:5", false}, std::move(message));
+    if (seq % kMany == 0) world_.Settle();
+  }
+  ASSERT_EQ(world_.node(leader_).core()->last_index(), before + kRoundsMax * kMany);
   ASSERT_TRUE(world_.Until([&] { return world_.Leader() != 0 && world_.Leader() != leader_; }));
+  world_.Advance(2 * kNoQuorumHoldMs);  // it gives them up, and will not relay them
   world_.HealAll();
   const int old = leader_;
   ASSERT_TRUE(world_.Until([&] {
@@ -98,7 +113,8 @@ TEST_F(NodeTest, ALeaderThatComesBackBeginsWithNoRoundUnderWay) {
     if (now != 0 && now != old) (void)world_.node(now).TransferLead(static_cast<quorum::Slot>(old));
     return now == old;
   }));
-  const uint64_t id = world_.Checkout(old, 7, "app", 4, token);
+  ASSERT_LT(world_.node(old).core()->commit_index(), before + kMany);
+  const uint64_t id = world_.Checkout(old, 7, "app", 1'000, token);
   EXPECT_TRUE(world_.Until([&] { return Answered(old, 7, id); }));
 }
 
