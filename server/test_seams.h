@@ -1,5 +1,5 @@
-// What tests of data directories hand to the code beside a disk: a log that nobody reads, and chance
-// that repeats.
+// What tests of data directories hand to the code beside a disk: a log that nobody reads, and
+// chance that repeats.
 #pragma once
 
 #include <string>
