@@ -28,6 +28,7 @@
 #include "absl/strings/string_view.h"
 #include "license/catalog.h"
 #include "license/grant.h"
+#include "license/host_id.h"
 #include "license/ledger_state.h"
 #include "license/ledger_store.h"
 #include "license/limits.h"
@@ -38,10 +39,12 @@ namespace triad::license {
 
 // The newest command that this program knows: 1 all of the first release, 2 a license set that
 // replaces another, 3 queues, borrowing, reservations, what administrators do (and who changed the
-// licenses) and what is due, 4 waivers that end, and a recovery that says where its data came from.
-// A new command, or a new meaning of one, raises it (design 5.5).
-inline constexpr uint32_t kCommandVersion = 4;
+// licenses) and what is due, 4 waivers that end, and a recovery that says where its data came from,
+// 5 license sets that end waivers. A new command, or a new meaning of one, raises it (design 5.5).
+inline constexpr uint32_t kCommandVersion = 5;
 inline constexpr uint32_t kWaiverVersion = 4;
+// From here on a waiver is over when the installed SERVER line names the machine it was given for.
+inline constexpr uint32_t kRelicenseVersion = 5;
 // What a program must know to apply `command` as it is meant.
 uint32_t RequiredVersion(const v1::Command& command);
 
@@ -159,6 +162,9 @@ class Ledger {
   uint32_t cluster_version() const;
   // The nodes last applied; empty as long as those of the birth are in force.
   const v1::Members& members() const { return state_.members(); }
+  // A set whose SERVER line of `slot` names `host_id` in place of the machine licensed so far may
+  // be installed: that node runs on a waiver for this very host id, which then ends.
+  bool MayRelicense(uint32_t slot, const HostId& host_id) const;
   // No licenses that are counted are granted before this cluster time (`triadd recover`).
   uint64_t no_grants_until_ms() const { return state_.head().no_grants_until_ms(); }
 
@@ -169,7 +175,7 @@ class Ledger {
   const LedgerState::Sessions& sessions() const { return state_.sessions(); }
   const LedgerState::Checkouts& checkouts() const { return state_.checkouts(); }
   uint64_t UsedOf(uint64_t pool) const;
-  // Walks what is out of the pool. Not of an uncounted one.
+  // Walks what lingers and is borrowed of the pool. Not of an uncounted one.
   PoolSeats SeatsOf(const Pool& pool) const;
   // Handles out of a pool, in order.
   std::vector<uint64_t> HandlesOf(uint64_t pool) const;
@@ -235,6 +241,7 @@ class Ledger {
 
   // ledger_waiver.cc
   void JudgeWaivers(Events& events);
+  bool IsLicensed(const v1::Members::Node& node) const;
   std::optional<int64_t> NextWaiverEnd() const;
   std::optional<v1::Outcome> WaiverObjection(const std::vector<Grant>& grants) const;
 

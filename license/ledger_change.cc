@@ -43,6 +43,7 @@ v1::Outcome Ledger::ApplyInstall(const v1::InstallLicenses& install, Events& eve
   }
   if (std::string complaint = Complaint(install); !complaint.empty()) return Malformed(complaint);
   state_.Install(install);
+  JudgeWaivers(events);
   state_.head().set_judged_day(0);  // all pools are judged anew
   // A TIMEOUT of the new options holds for what is idle already, from when it became so.
   std::vector<std::pair<uint64_t, uint64_t>> reclaims;

@@ -24,6 +24,24 @@ struct Shared {
   uint64_t all = 0;
 };
 
+void Add(const Checkout& checkout, Shared* shared) {
+  shared->all = std::max(shared->all, checkout.count);
+  if (checkout.borrowed()) {
+    shared->borrowed = std::max(shared->borrowed, checkout.count);
+  } else if (!checkout.lingers()) {
+    shared->held = std::max(shared->held, checkout.count);
+  }
+}
+
+// Handles out of the pool that no session works with: all others are used.
+absl::btree_set<uint64_t> Apart(const PoolUse& use) {
+  absl::btree_set<uint64_t> handles = use.borrows;
+  for (const auto& [seat, lingering] : use.lingers) {
+    handles.insert(lingering.begin(), lingering.end());
+  }
+  return handles;
+}
+
 }  // namespace
 
 PoolSeats Ledger::SeatsOf(const Pool& pool) const {
@@ -35,29 +53,23 @@ PoolSeats Ledger::SeatsOf(const Pool& pool) const {
     seats.free = seats.licenses;
     return seats;
   }
-  std::map<std::string, Shared> groups;
-  for (uint64_t handle : use->handles) {
+  std::map<std::string, const Group*> groups;
+  for (const uint64_t handle : Apart(*use)) {
     const Checkout& checkout = *FindCheckout(handle);
-    const Group* group = checkout.extra == nullptr ? nullptr : checkout.extra->group;
-    Shared alone;
-    Shared& shared = group == nullptr ? alone : groups[group->key];
-    shared.all = std::max(shared.all, checkout.count);
-    if (checkout.borrowed()) {
-      shared.borrowed = std::max(shared.borrowed, checkout.count);
-    } else if (!checkout.lingers()) {
-      shared.held = std::max(shared.held, checkout.count);
+    if (const Group* group = checkout.extra->group; group != nullptr) {
+      groups[group->key] = group;
+    } else {
+      (checkout.borrowed() ? seats.borrowed : seats.lingering) += checkout.count;
     }
-    if (group != nullptr) continue;
-    (checkout.borrowed()  ? seats.borrowed
-     : checkout.lingers() ? seats.lingering
-                          : seats.used) += checkout.count;
   }
-  for (const auto& [key, shared] : groups) {
+  for (const auto& [key, group] : groups) {
+    Shared shared;
+    for (const uint64_t handle : group->handles) Add(*FindCheckout(handle), &shared);
     const uint64_t kept = std::max(shared.held, shared.borrowed);
-    seats.used += shared.held;
     seats.borrowed += kept - shared.held;
     seats.lingering += shared.all - kept;
   }
+  seats.used = use->used - seats.borrowed - seats.lingering;
   seats.overdrafted = use->used > seats.licenses ? use->used - seats.licenses : 0;
   uint64_t over = seats.overdrafted;
   for (uint64_t* part : {&seats.used, &seats.lingering, &seats.borrowed}) {

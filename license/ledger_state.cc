@@ -326,6 +326,7 @@ void LedgerState::IndexExtra(Checkout& checkout) {
   if (checkout.lingers()) {
     use.lingers[SeatKeyOf(IdentityOf(checkout), UserOf(checkout))].insert(checkout.handle);
   }
+  if (checkout.borrowed()) use.borrows.insert(checkout.handle);
   if (checkout.extra->suite_of != 0) LinkSuite(checkout, /*add=*/true);
   IndexDues(checkout, /*add=*/true);
 }
@@ -344,6 +345,7 @@ void LedgerState::UnindexExtra(Checkout& checkout) {
     its->second.erase(checkout.handle);
     if (its->second.empty()) use.lingers.erase(its);
   }
+  if (checkout.borrowed()) use.borrows.erase(checkout.handle);
   IndexDues(checkout, /*add=*/false);
 }
 

@@ -37,6 +37,7 @@ struct Recount {
   std::vector<uint64_t> handles;
   std::map<std::string, uint64_t> group_seats;
   std::map<std::string, std::set<uint64_t>> lingers;
+  absl::btree_set<uint64_t> borrows;
   uint64_t alone = 0;
 
   uint64_t used() const {
@@ -88,6 +89,9 @@ absl::Status CheckUse(const PoolUse& use, const Recount& recount) {
     return Differs("pool ", pool, ": its handles are not those out");
   }
   if (use.Idle()) return Differs("pool ", pool, " is kept for nothing");
+  if (use.borrows != recount.borrows) {
+    return Differs("pool ", pool, ": what is borrowed of it is filed wrongly");
+  }
   if (use.lingers.size() != recount.lingers.size()) {
     return Differs("pool ", pool, ": those who linger are counted wrongly");
   }
@@ -211,6 +215,7 @@ absl::Status LedgerState::CheckInvariants() const {
     if (checkout->lingers()) {
       recount.lingers[SeatKeyOf(IdentityOf(*checkout), UserOf(*checkout))].insert(handle);
     }
+    if (checkout->borrowed()) recount.borrows.insert(handle);
     const Session* session = checkout->session;
     if (session == nullptr || (checkout->extra != nullptr && checkout->extra->suite_of != 0)) {
       continue;

@@ -59,6 +59,7 @@ struct PoolUse {
   std::map<std::string, Group, std::less<>> groups;  // by key; checkouts point at them
   // Lingering: user, host and display -> handles.
   absl::btree_map<std::string, absl::btree_set<uint64_t>> lingers;
+  absl::btree_set<uint64_t> borrows;  // handles of those that are borrowed
   // Of a suite's own pool: a component's pool -> the groups that have it out -> how often.
   std::map<uint64_t, std::map<std::string, uint32_t, std::less<>>> suite_users;
   absl::btree_set<uint64_t> queue;  // tickets of those who wait for it

@@ -27,8 +27,9 @@ inline const NamedPrivateKey& AcmeKey() {
 }
 
 // A license set of these feature lines, signed by acme.
-inline v1::InstallLicenses SetOf(absl::string_view lines, uint64_t replaces) {
-  const std::string text = absl::StrCat("SERVER lic1 ANY 27000\nVENDOR acme\n", lines);
+inline v1::InstallLicenses SetOn(absl::string_view servers, absl::string_view lines,
+                                 uint64_t replaces) {
+  const std::string text = absl::StrCat(servers, "VENDOR acme\n", lines);
   v1::InstallLicenses set;
   set.set_replaces(replaces);
   v1::InstallLicenses::File& file = *set.add_license_files();
@@ -39,6 +40,10 @@ inline v1::InstallLicenses SetOf(absl::string_view lines, uint64_t replaces) {
   const PublicKey& bytes = AcmeKey().keys.public_key;
   key.set_public_key(std::string(bytes.begin(), bytes.end()));
   return set;
+}
+
+inline v1::InstallLicenses SetOf(absl::string_view lines, uint64_t replaces) {
+  return SetOn("SERVER lic1 ANY 27000\n", lines, replaces);
 }
 
 // With an options file of acme's.

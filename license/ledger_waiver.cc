@@ -3,8 +3,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "license/host_id.h"
 #include "license/ledger.h"
 #include "license/ledger_words.h"
 
@@ -28,6 +30,13 @@ bool Counts(const v1::Members::Node& node) {
   return !node.waiver() || !node.waiver_over();
 }
 
+// No more than a node on its licensed machine.
+void EndWaiver(v1::Members::Node* node) {
+  node->clear_waiver();
+  node->clear_waiver_ends_wall_ms();
+  node->clear_waiver_over();
+}
+
 }  // namespace
 
 // Who may change them, and how, is the quorum log's rule, kept before the entry was made.
@@ -45,6 +54,25 @@ v1::Outcome Ledger::ApplyMembers(const v1::Members& members, Events& events) {
   return Done();
 }
 
+// What a waiver was given for is licensed by now: the vendor has put it on the SERVER line.
+bool Ledger::IsLicensed(const v1::Members::Node& node) const {
+  if (cluster_version() < kRelicenseVersion) return false;
+  const std::vector<ServerLine>& lines = catalog().servers();
+  if (node.slot() == 0 || node.slot() > lines.size()) return false;
+  const auto host_id = ParseHostId(node.host_id());
+  return host_id.ok() && *host_id == lines[node.slot() - 1].host_id;
+}
+
+bool Ledger::MayRelicense(uint32_t slot, const HostId& host_id) const {
+  if (cluster_version() < kRelicenseVersion) return false;
+  for (const auto& node : members().nodes()) {
+    if (node.slot() != slot || !node.waiver()) continue;
+    const auto waived = ParseHostId(node.host_id());
+    return waived.ok() && *waived == host_id;
+  }
+  return false;
+}
+
 // By the highest date seen, so a clock that is set back wins no day.
 void Ledger::JudgeWaivers(Events& events) {
   if (cluster_version() < kWaiverVersion || wall_ms() == 0) return;
@@ -52,6 +80,11 @@ void Ledger::JudgeWaivers(Events& events) {
   for (int i = 0; i < members().nodes_size(); ++i) {
     const v1::Members::Node& node = members().nodes(i);
     if (!node.waiver()) continue;
+    if (IsLicensed(node)) {
+      if (!next) next = members();
+      EndWaiver(next->mutable_nodes(i));
+      continue;
+    }
     const int64_t ends_ms =
         node.waiver_ends_wall_ms() == 0 ? wall_ms() + kWaiverMs : node.waiver_ends_wall_ms();
     const bool over = wall_ms() >= ends_ms;

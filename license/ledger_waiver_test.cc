@@ -158,6 +158,106 @@ TEST(LedgerWaiver, OneFromBeforeTheClusterKnewOfAnEndBeginsWhenItDoes) {
   EXPECT_EQ(ledger.members().nodes(0).waiver_ends_wall_ms(), kNoonMs + 3 + kWaiverMs);
 }
 
+constexpr char kLines[] = "FEATURE f acme 1.0 permanent 50\n";
+
+// Three machines, of which the third's host id is `third`.
+std::string Servers(const std::string& third) {
+  return "SERVER lic1 0000000000a1 27000\nSERVER lic2 0000000000a2 27000\nSERVER lic3 " + third +
+         " 27000\n";
+}
+
+v1::Command InstallOf(const v1::InstallLicenses& set) {
+  v1::Command install;
+  *install.mutable_install() = set;
+  return install;
+}
+
+class RelicenseTest : public LedgerWaiverTest {
+ protected:
+  explicit RelicenseTest(uint32_t version = kRelicenseVersion) {
+    v1::Command to;
+    to.mutable_set_cluster_version()->set_version(version);
+    Apply(to);
+    Apply(InstallOf(testing::SetOn(Servers("0000000000a3"), kLines, 1)));
+    Apply(MembersOf(3, {"", "", "0000000000bb"}));
+  }
+  void Reissue(const std::string& third) {
+    Apply(InstallOf(testing::SetOn(Servers(third), kLines, ledger_.license_set_number())));
+  }
+};
+
+TEST_F(RelicenseTest, TheVendorsNewLineEndsTheWaiverAndNothingThatIsOut) {
+  ASSERT_TRUE(Ask().has_granted());
+  (void)ledger_.TakeUsage();
+  Reissue("0000000000BB");
+  EXPECT_FALSE(ledger_.members().nodes(2).waiver());
+  EXPECT_EQ(ledger_.members().nodes(2).waiver_ends_wall_ms(), 0);
+  EXPECT_EQ(ledger_.members().nodes(2).host_id(), "0000000000bb");
+  EXPECT_EQ(ledger_.checkouts().size(), 1u);
+  EXPECT_EQ(ledger_.NextDueAt().wall_ms.value_or(0) < kNoonMs + 30 * kDayMs, true);
+  bool recorded = false;
+  for (const auto& row : ledger_.TakeUsage().rows) {
+    v1::UsageRecord record;
+    ASSERT_TRUE(record.ParseFromString(row.bytes));
+    recorded = recorded || record.kind() == v1::UsageRecord::NODES_CHANGED;
+  }
+  EXPECT_TRUE(recorded) << "whose machine it was and is, is in the records";
+  wall_ms_ += 31 * kDayMs;
+  EXPECT_TRUE(Ask().has_granted());
+}
+
+TEST_F(RelicenseTest, OneThatWasOverCountsAgain) {
+  Apply(MembersOf(3, {"", "0000000000cc", "0000000000bb"}, "aBc"));
+  wall_ms_ += 31 * kDayMs;
+  ASSERT_EQ(Ask().denied().code(), -9);
+  Reissue("0000000000bb");
+  EXPECT_TRUE(Ask().has_granted());
+  EXPECT_TRUE(ledger_.members().nodes(1).waiver_over()) << "the other's is what it was";
+}
+
+TEST_F(RelicenseTest, OnlyTheMachineThatTheWaiverIsForAndOnlyOnItsOwnLine) {
+  EXPECT_FALSE(ledger_.MayRelicense(3, *ParseHostId("0000000000bc")));
+  EXPECT_FALSE(ledger_.MayRelicense(3, *ParseHostId("ANY")));
+  EXPECT_FALSE(ledger_.MayRelicense(2, *ParseHostId("0000000000bb")));
+  EXPECT_TRUE(ledger_.MayRelicense(3, *ParseHostId("0000000000bb")));
+  Reissue("0000000000bc");
+  EXPECT_TRUE(ledger_.members().nodes(2).waiver());
+}
+
+// The members were proposed before the set was in force, and are applied behind it.
+TEST_F(RelicenseTest, AnEntryThatStillSaysSoGivesNoNewWaiver) {
+  Reissue("0000000000bb");
+  Apply(MembersOf(3, {"", "", "0000000000bb"}, "abC"));
+  EXPECT_FALSE(ledger_.members().nodes(2).waiver());
+}
+
+TEST_F(RelicenseTest, RowsMakeTheSameLedger) {
+  testing::MemoryStore store;
+  Reissue("0000000000bb");
+  ASSERT_TRUE(store.Write(ledger_.TakeChanges(), ledger_.applied()).ok());
+  Ledger restored;
+  ASSERT_TRUE(restored.Restore(store).ok());
+  EXPECT_EQ(restored.Digest(), ledger_.Digest());
+  EXPECT_FALSE(restored.members().nodes(2).waiver());
+}
+
+class OldRelicenseTest : public RelicenseTest {
+ protected:
+  OldRelicenseTest() : RelicenseTest(kRelicenseVersion - 1) {}
+};
+
+// Programs of the version before would not do it, and all must do the same.
+TEST_F(OldRelicenseTest, NotBeforeAllProgramsKnowOfIt) {
+  EXPECT_FALSE(ledger_.MayRelicense(3, *ParseHostId("0000000000bb")));
+  Reissue("0000000000bb");
+  EXPECT_TRUE(ledger_.members().nodes(2).waiver());
+  v1::Command version;
+  version.mutable_set_cluster_version()->set_version(kRelicenseVersion);
+  Apply(version);
+  PassTime();
+  EXPECT_FALSE(ledger_.members().nodes(2).waiver());
+}
+
 TEST_F(LedgerWaiverTest, TheRecordSaysForWhichMachineAndUntilWhen) {
   (void)ledger_.TakeUsage();
   Apply(MembersOf(1, {"00aa"}));

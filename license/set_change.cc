@@ -62,6 +62,53 @@ std::string OptionsChange(const v1::InstallLicenses& before, const v1::InstallLi
   return absl::StrJoin(changes, "; ");
 }
 
+// Lines of `next` that name other machines than those in force, by slot.
+std::vector<uint32_t> OtherMachines(const std::vector<ServerLine>& before,
+                                    const std::vector<ServerLine>& next) {
+  std::vector<uint32_t> slots;
+  for (size_t i = 0; i < before.size() && i < next.size(); ++i) {
+    if (before[i].host_id != next[i].host_id) slots.push_back(static_cast<uint32_t>(i) + 1);
+  }
+  return slots;
+}
+
+// Of a set whose SERVER host ids are not those in force. Only a waiver lets another machine take
+// the place of one that was licensed.
+std::string ServersRefusal(const Ledger& ledger, const Catalog& next) {
+  const std::vector<ServerLine>& before = ledger.catalog().servers();
+  constexpr char kAnother[] =
+      "the SERVER lines of these files name other host ids than the installed set's: they are "
+      "another license server's";
+  if (before.size() != next.servers().size()) return kAnother;
+  for (uint32_t slot : OtherMachines(before, next.servers())) {
+    if (ledger.MayRelicense(slot, next.servers()[slot - 1].host_id)) continue;
+    for (const auto& node : ledger.members().nodes()) {
+      if (node.slot() != slot || !node.waiver()) continue;
+      return ledger.cluster_version() < kRelicenseVersion
+                 ? absl::StrCat("the waiver of node ", slot, " can be ended by a new file when ",
+                                "all nodes run the new version and the upgrade is final")
+                 : absl::StrCat("SERVER line ", slot, " names host id ",
+                                next.servers()[slot - 1].host_id.ToString(), ", and the waiver of ",
+                                "node ", slot, " is for ", node.host_id(),
+                                ": ask the vendor for a file with that one");
+    }
+    return absl::StrCat(kAnother, " (", ServerDifference(next.servers(), before), ")");
+  }
+  return "";
+}
+
+// What becomes of waivers when `next` is installed.
+std::vector<std::string> WaiversEnded(const Ledger& ledger, const Catalog& next) {
+  std::vector<std::string> ended;
+  for (uint32_t slot : OtherMachines(ledger.catalog().servers(), next.servers())) {
+    if (!ledger.MayRelicense(slot, next.servers()[slot - 1].host_id)) continue;
+    ended.push_back(absl::StrCat("SERVER line ", slot, " names the machine that node ", slot,
+                                 " runs on (host id ", next.servers()[slot - 1].host_id.ToString(),
+                                 "): its waiver is over"));
+  }
+  return ended;
+}
+
 std::string Refusal(const Ledger& ledger, const Catalog& next) {
   if (next.pools().empty()) {
     const auto error =
@@ -71,11 +118,10 @@ std::string Refusal(const Ledger& ledger, const Catalog& next) {
         "no license line of these files can be served",
         error == next.diagnostics().end() ? "" : absl::StrCat(", first: ", error->ToString()));
   }
-  if (ledger.license_set_number() > 0 && next.server_set() != ledger.catalog().server_set()) {
-    return "the SERVER lines of these files name other host ids than the installed set's: they are "
-           "another license server's";
+  if (ledger.license_set_number() == 0 || next.server_set() == ledger.catalog().server_set()) {
+    return "";
   }
-  return "";
+  return ServersRefusal(ledger, next);
 }
 
 }  // namespace
@@ -84,6 +130,21 @@ bool PoolChange::TooMany(Day today) const {
   if (used == 0) return false;
   if (after == nullptr || !after->ValidOn(today)) return true;
   return !after->uncounted && used > seats_after;
+}
+
+std::string ServerDifference(const std::vector<ServerLine>& lines,
+                             const std::vector<ServerLine>& in_force) {
+  if (lines.size() != in_force.size()) {
+    return absl::StrCat("it has ", lines.size(), " SERVER lines, the set in force ",
+                        in_force.size());
+  }
+  std::vector<std::string> differences;
+  for (uint32_t slot : OtherMachines(in_force, lines)) {
+    differences.push_back(
+        absl::StrCat("SERVER line ", slot, " has host id ", lines[slot - 1].host_id.ToString(),
+                     ", and ", in_force[slot - 1].host_id.ToString(), " in the set in force"));
+  }
+  return absl::StrJoin(differences, "; ");
 }
 
 int FirstDifferentLine(absl::string_view a, absl::string_view b) {
@@ -100,6 +161,7 @@ SetChange CompareSets(const Ledger& ledger, const v1::InstallLicenses& next,
   SetChange change;
   const Day today = ledger.today();
   change.refusal = Refusal(ledger, catalog);
+  if (change.refusal.empty()) change.waivers = WaiversEnded(ledger, catalog);
   const auto add = [&](const Pool* before, const Pool* after) {
     PoolChange pool{before, after, SeatsOf(before, today), SeatsOf(after, today), 0};
     pool.used = ledger.UsedOf(pool.pool().id);

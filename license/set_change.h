@@ -27,15 +27,21 @@ struct PoolChange {
 };
 
 struct SetChange {
-  std::vector<PoolChange> pools;  // those of the new set in their order, then those that vanish
-  std::string options;            // what differs in the options files, in one line; "": nothing
-  std::string refusal;            // why it must not be installed, in one line; "": it may
-  bool unchanged = false;         // byte for byte what is in force
+  std::vector<PoolChange> pools;     // those of the new set in their order, then those that vanish
+  std::string options;               // what differs in the options files, in one line; "": nothing
+  std::string refusal;               // why it must not be installed, in one line; "": it may
+  bool unchanged = false;            // byte for byte what is in force
+  std::vector<std::string> waivers;  // those that it ends, a line each
 };
 
 // `catalog` is made of `next`.
 SetChange CompareSets(const Ledger& ledger, const v1::InstallLicenses& next,
                       const Catalog& catalog);
+
+// Where the SERVER lines of two sets name different machines, in one line: "SERVER line 2 has host
+// id A, and B in the set in force". "": nowhere.
+std::string ServerDifference(const std::vector<ServerLine>& lines,
+                             const std::vector<ServerLine>& in_force);
 
 // The first line in which two texts differ, from 1; 0: they are equal.
 int FirstDifferentLine(absl::string_view a, absl::string_view b);

@@ -130,6 +130,83 @@ TEST_F(SetChangeTest, OtherServersAreRefused) {
   EXPECT_THAT(To(other).refusal, HasSubstr("other host ids"));
 }
 
+class RelicensedSetTest : public SetChangeTest {
+ protected:
+  RelicensedSetTest() {
+    Install(SetFor("0000000000a2", 0));
+    Version(kRelicenseVersion);
+    Waive("0000000000bb");
+  }
+  static v1::InstallLicenses SetFor(const std::string& second, uint64_t replaces) {
+    return testing::SetOn("SERVER lic1 0000000000a1 27000\nSERVER lic2 " + second +
+                              " 27000\nSERVER lic3 0000000000a3 27000\n",
+                          "INCREMENT f acme 1.0 permanent 3\n", replaces);
+  }
+  void Version(uint32_t version) {
+    v1::Command command;
+    command.mutable_set_cluster_version()->set_version(version);
+    Apply(command);
+  }
+  // Node 2 is let in on another machine.
+  void Waive(const std::string& host_id) {
+    v1::Command command;
+    for (uint32_t slot = 1; slot <= 3; ++slot) {
+      auto* node = command.mutable_members()->add_nodes();
+      node->set_slot(slot);
+      node->set_incarnation(std::string(16, 'i'));
+      node->set_voter(true);
+    }
+    command.mutable_members()->mutable_nodes(1)->set_waiver(true);
+    command.mutable_members()->mutable_nodes(1)->set_host_id(host_id);
+    Apply(command);
+  }
+};
+
+TEST_F(RelicensedSetTest, AFileForTheMachineOfAWaiverIsTakenAndEndsIt) {
+  const SetChange change = To(SetFor("0000000000bb", 1));
+  EXPECT_EQ(change.refusal, "");
+  EXPECT_FALSE(change.unchanged);
+  EXPECT_TRUE(change.pools.empty()) << "the same licenses, for another machine";
+  ASSERT_EQ(change.waivers.size(), 1u);
+  EXPECT_THAT(change.waivers[0], HasSubstr("its waiver is over"));
+}
+
+TEST_F(RelicensedSetTest, AFileForAThirdMachineIsRefusedAndSaysWhichOneItIsFor) {
+  EXPECT_THAT(To(SetFor("0000000000bc", 1)).refusal,
+              HasSubstr("SERVER line 2 names host id 0000000000bc, and the waiver of node 2 is for "
+                        "0000000000bb"));
+  EXPECT_TRUE(To(SetFor("0000000000bc", 1)).waivers.empty());
+}
+
+TEST_F(RelicensedSetTest, WithoutAWaiverNoLineMayChange) {
+  v1::InstallLicenses other = testing::SetOn(
+      "SERVER lic1 0000000000cc 27000\nSERVER lic2 0000000000bb 27000\n"
+      "SERVER lic3 0000000000a3 27000\n",
+      "INCREMENT f acme 1.0 permanent 3\n", 1);
+  EXPECT_THAT(To(other).refusal,
+              HasSubstr("SERVER line 1 has host id 0000000000cc, and 0000000000a1 in the set"));
+  Install(SetFor("0000000000bb", 1));
+  EXPECT_THAT(To(SetFor("0000000000a2", 2)).refusal, HasSubstr("other host ids"))
+      << "the way back is a waiver of its own";
+}
+
+TEST_F(SetChangeTest, AWaiverEndsWhenTheUpgradeIsFinal) {
+  Install(
+      testing::SetOn("SERVER lic1 0000000000a1 27000\n", "INCREMENT f acme 1.0 permanent 3\n", 0));
+  v1::Command command;
+  auto* node = command.mutable_members()->add_nodes();
+  node->set_slot(1);
+  node->set_incarnation(std::string(16, 'i'));
+  node->set_voter(true);
+  node->set_waiver(true);
+  node->set_host_id("0000000000bb");
+  Apply(command);
+  EXPECT_THAT(To(testing::SetOn("SERVER lic1 0000000000bb 27000\n",
+                                "INCREMENT f acme 1.0 permanent 3\n", 1))
+                  .refusal,
+              HasSubstr("the upgrade is final"));
+}
+
 TEST(FirstDifferentLine, CountsFromOne) {
   EXPECT_EQ(FirstDifferentLine("a\nb\n", "a\nb\n"), 0);
   EXPECT_EQ(FirstDifferentLine("a\nb\n", "a\nc\n"), 2);

@@ -1,6 +1,7 @@
 #include "server/admin_service.h"
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -93,36 +94,46 @@ grpc::Status AdminCalls::GetStatus(grpc::ServerContext*, const v1::GetStatusRequ
   return grpc::Status::OK;
 }
 
+// The loop does a step at a time, and whatever else has come in before the next.
 grpc::Status AdminCalls::GetUsage(grpc::ServerContext* context, const v1::GetUsageRequest* request,
                                   v1::Usage* response) {
   const grpc::Status allowed = CheckMayRead(*context);
   if (!allowed.ok()) return allowed;
   struct Answer {
-    absl::Notification done;
+    explicit Answer(const v1::GetUsageRequest& request) : builder(request) {}
+    absl::Notification begun;
     absl::Status status;
-    v1::Usage usage;
+    bool whole = false;
+    UsageBuilder builder;
   };
-  auto answer = std::make_shared<Answer>();
-  auto build = [this, answer, request = *request](const absl::Status& status) {
+  auto answer = std::make_shared<Answer>(*request);
+  const auto step = [this, answer] {
+    answer->whole = answer->builder.Step(node_->ledger(), kUsageUsesAtOnceMax);
+  };
+  const auto begin = [this, answer, step](const absl::Status& status) {
     answer->status = status;
     if (status.ok()) {
-      answer->usage = BuildUsage(node_->ledger(), request);
-      answer->usage.set_leader(static_cast<uint32_t>(node_->leader()));
+      step();
+      answer->builder.usage().set_leader(static_cast<uint32_t>(node_->leader()));
     }
-    answer->done.Notify();
+    answer->begun.Notify();
   };
-  loop_->Post([this, build, stale = request->stale()] {
+  loop_->Post([this, begin, stale = request->stale()] {
     if (stale) {
-      build(absl::OkStatus());
+      begin(absl::OkStatus());
     } else {
-      node_->Read(build);
+      node_->Read(begin);
     }
   });
-  if (!answer->done.WaitForNotificationWithTimeout(absl::Milliseconds(kAnswerTimeoutMs))) {
+  if (!answer->begun.WaitForNotificationWithTimeout(absl::Milliseconds(kAnswerTimeoutMs))) {
     return NoAnswer();
   }
   if (!answer->status.ok()) return FromAbsl(answer->status);
-  response->Swap(&answer->usage);
+  while (!answer->whole) {
+    if (context->deadline() < std::chrono::system_clock::now()) return NoAnswer();
+    if (!loop_->Ask(step, kAnswerTimeoutMs)) return NoAnswer();
+  }
+  response->Swap(&answer->builder.usage());
   return grpc::Status::OK;
 }
 

@@ -33,7 +33,7 @@ class ClientDesk : public Proposals::Sink {
     uint32_t slot = 0;
     uint32_t session_ttl_ms = 60'000;
     uint32_t reset_grace_ms = 10'000;
-    uint32_t protocol = license::kClientProtocol;  // another one in tests only
+    uint32_t protocol = license::kClientProtocol;  // that this program speaks
   };
 
   ClientDesk(Config config, const Environment* env, const license::Ledger* ledger,

@@ -22,6 +22,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "license/ledger.h"
+#include "license/set_change.h"
 #include "server/data_directory.h"
 #include "server/disk_io.h"
 #include "server/event_loop.h"
@@ -29,6 +30,7 @@
 #include "server/limits.h"
 #include "server/metrics.h"
 #include "server/node.h"
+#include "server/program.h"
 #include "server/service_notices.h"
 #include "server/site.h"
 #include "server/system.h"
@@ -77,11 +79,21 @@ class IdentityOnDisk final : public IdentityWriter {
       : place_(std::move(place)), logger_(logger), begin_(std::move(begin)) {}
   void Store(const storage::Identity& identity) override {
     Check(storage::WriteIdentity(place_.files, place_.dir, identity));
+    SetServerSet(identity.server_set);
   }
   void Begin(const storage::Identity& identity) override {
     auto opened = BeginAnew(place_, identity, logger_);
     Check(opened.status());
     begin_(*std::move(opened));
+  }
+  // Of the license set in force, from any thread.
+  std::string server_set() const {
+    absl::MutexLock lock(&mutex_);
+    return server_set_;
+  }
+  void SetServerSet(const std::string& server_set) {
+    absl::MutexLock lock(&mutex_);
+    server_set_ = server_set;
   }
 
  private:
@@ -95,6 +107,8 @@ class IdentityOnDisk final : public IdentityWriter {
   const DataPlace place_;
   Logger* const logger_;
   const std::function<void(OpenedData)> begin_;
+  mutable absl::Mutex mutex_;
+  std::string server_set_ ABSL_GUARDED_BY(mutex_);
 };
 
 // The daemon's parts; members are destroyed in the reverse order, the threads before what they use.
@@ -200,12 +214,20 @@ absl::Status Daemon::ChooseServers(const Site& site) {
   const license::Catalog* source = &site.catalog;
   auto servers = ServersOf(site.catalog);
   if (has_installed) {
-    const bool other = servers.ok() && ServerSetOf(site.catalog) != opened_.identity.server_set;
+    const bool other = servers.ok() && site.catalog.server_set() != installed.server_set();
     if (!servers.ok() || other) {
-      warnings_.push_back(absl::StrCat("own license file unusable (",
-                                       other ? "its SERVER lines are of another license server"
-                                             : std::string(servers.status().message()),
-                                       "): serving the installed license set"));
+      const std::string why =
+          other ? license::ServerDifference(site.catalog.servers(), installed.servers())
+                : std::string(servers.status().message());
+      const std::string told = absl::StrCat(
+          "own license file unusable (", why, "): serving the installed license set",
+          other ? "; copy its file here, or have the new one installed with triad reread" : "");
+      // While the files differ, the node warns of it by itself.
+      if (other) {
+        logger_->Log(LogLevel::kWarning, told);
+      } else {
+        warnings_.push_back(told);
+      }
       source = &installed;
       servers = ServersOf(installed);
     }
@@ -247,8 +269,9 @@ absl::Status Daemon::ChooseServers(const Site& site) {
                                               ? "; or, with a recorded waiver, triadd recover"
                                               : "; or, with a recorded waiver, triadd rejoin"));
     }
-    warnings_.push_back(
-        absl::StrCat(std::string(host_id.message()), "; serving on a waiver, which is recorded"));
+    // Not among the warnings that stay until it stops: the vendor's new file ends a waiver.
+    logger_->Log(LogLevel::kWarning, absl::StrCat(std::string(host_id.message()),
+                                                  "; serving on a waiver, which is recorded"));
   }
   if (opened_.damage && servers->size() == 1) {
     return absl::DataLossError(absl::StrCat("the log is damaged: ", *opened_.damage,
@@ -289,7 +312,7 @@ void Daemon::ReloadAddresses() {
   const auto site = ReadSite(flags_);
   if (!site.ok()) return;
   const auto servers = ServersOf(site->catalog);
-  if (!servers.ok() || ServerSetOf(site->catalog) != opened_.identity.server_set) return;
+  if (!servers.ok() || ServerSetOf(site->catalog) != identity_writer_->server_set()) return;
   for (const Node::Server& server : wire_->UseAddresses(*servers)) {
     logger_->Log(LogLevel::kNotice, absl::StrCat("node ", static_cast<int>(server.slot),
                                                  " is looked for at ", server.Address(), " now"));
@@ -488,11 +511,14 @@ void Daemon::MakeNode(Site site) {
     ledger_thread_->Begin(std::move(opened.store));
   });
 
+  identity_writer_->SetServerSet(opened_.identity.server_set);
+
+  const Program program = ThisProgram();
   Membership::Config membership;
+  membership.protocol = program.peer_protocol;
   membership.identity = opened_.identity;
   for (const auto& server : servers_) membership.slots.push_back(server.slot);
   membership.license_hash = site.catalog.license_hash();
-  membership.server_set = opened_.identity.server_set;
   membership.host_id = host_id_;
   membership.host_id_matches = host_id_matches_;
   if (opened_.damage) membership.quarantine_incarnation = random_.Bytes(kIncarnationBytes);
@@ -509,7 +535,9 @@ void Daemon::MakeNode(Site site) {
   config.own_license_hash = site.catalog.license_hash();
   config.own_files.set_from_node(static_cast<uint32_t>(self));
   config.warnings = warnings_;
-  config.finalise_after_ms = kFinaliseAfterMs;
+  config.version = program.commands;
+  config.finalise_after_ms = program.finalise_after_ms;
+  config.desk.protocol = program.client_protocol;
   config.usage_keep_ms = flags_.usage_keep_days * 24 * 3'600'000;
   config.usage_keep_bytes = static_cast<uint64_t>(flags_.usage_keep_mb) << 20;
   if (flags_.log_keep_entries > 0) {

@@ -86,7 +86,8 @@ absl::Status CheckExisting(const storage::Identity& identity, quorum::Slot slot,
     return absl::FailedPreconditionError(
         absl::StrCat(dir,
                      " belongs to another license server (other host ids on its SERVER lines): "
-                     "give another --data-dir"));
+                     "give another --data-dir, or, if the vendor has put another machine on the "
+                     "lines meanwhile, move what is in it elsewhere"));
   }
   return absl::OkStatus();
 }

@@ -129,8 +129,19 @@ inline constexpr int64_t kLedgerWriteIntervalMs = 250;
 // Memory in which an entry of the log is read; a larger one takes more from the heap.
 inline constexpr size_t kScratchBytes = 4u << 10;
 
+// Holders that the loop tells a tool of at one time: about a millisecond. A site of this size is
+// seen as it was at one moment.
+inline constexpr size_t kUsageUsesAtOnceMax = 2'048;
 // Usage records that wait for the ledger's disk: some ten thousand a second for ten seconds.
 inline constexpr size_t kUsagePendingBytesMax = 32u << 20;
+// From here on applying waits for that disk, but no longer than this at a time: it may hang.
+inline constexpr size_t kUsageHoldBytes = kUsagePendingBytesMax / 2;
+inline constexpr int64_t kUsageHoldMs = 2'000;
+// Committed entries, and usage records that they make, in one turn of the loop: at some 7 us each a
+// tenth of an election timeout. The next turn comes within kTickMs.
+inline constexpr size_t kApplyAtOnceMax = 4'096;
+// A leader that has so many times as many entries to apply appends no others.
+inline constexpr size_t kApplyBehindMax = 4;
 // One message of usage records to a tool or another node.
 inline constexpr size_t kUsagePageBytes = 256u << 10;
 
@@ -141,6 +152,8 @@ inline constexpr int64_t kTimestampIntervalMs = 6 * 3'600'000;
 
 // Usage records that are missing are looked for, and a failed try repeated, this often.
 inline constexpr int64_t kUsageFetchIntervalMs = 1'000;
+// Twice as long with each failure, until this: what no node has will not be found.
+inline constexpr int64_t kUsageFetchIntervalMsMax = 600'000;
 inline constexpr int64_t kUsageFetchTimeoutMs = 10'000;
 
 // Of some 200 bytes each; the largest ones, of 3 KB, still fit a message.

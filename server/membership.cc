@@ -120,12 +120,12 @@ bool Membership::LetIn(Slot slot, const std::string& incarnation) const {
 
 v1::Hello Membership::MakeHello(Slot to) const {
   v1::Hello hello;
-  hello.set_protocol(kPeerProtocol);
+  hello.set_protocol(config_.protocol);
   hello.set_to_slot(static_cast<uint32_t>(to));
   hello.mutable_self()->set_slot(static_cast<uint32_t>(identity_.slot));
   hello.mutable_self()->set_incarnation(identity_.incarnation);
   hello.set_cluster_id(cluster_id());
-  hello.set_server_set(config_.server_set);
+  hello.set_server_set(identity_.server_set);
   hello.set_license_hash(config_.license_hash);
   for (const auto& member : identity_.members) {
     auto* wire = hello.add_members();
@@ -264,14 +264,16 @@ bool Membership::IsAdmitted(const v1::Hello& hello) const {
 std::string Membership::JudgeSelf(const v1::Hello& hello) const {
   const int slot = static_cast<int>(hello.self().slot());
   // Nodes are upgraded one after the other.
-  if (!license::SpeakTogether(hello.protocol(), kPeerProtocol)) {
+  if (!license::SpeakTogether(hello.protocol(), config_.protocol)) {
     return absl::StrCat("node ", slot, " speaks version ", hello.protocol(),
-                        " between nodes, this one ", kPeerProtocol, ": upgrade the older");
+                        " between nodes, this one ", config_.protocol, ": upgrade the older");
   }
   if (hello.self().incarnation().size() != kIncarnationBytes) {
     return absl::StrCat("node ", slot, " has no incarnation");
   }
-  if (hello.server_set() != config_.server_set) {
+  // Two of one cluster need no such proof, and one of them may know a newer license set.
+  const bool same_cluster = !cluster_id().empty() && hello.cluster_id() == cluster_id();
+  if (!same_cluster && hello.server_set() != identity_.server_set) {
     return absl::StrCat("nodes ", slot, " and ", identity_.slot,
                         " have different host ids on their SERVER lines: they are not of one "
                         "license set; copy the same license file to all");
@@ -402,6 +404,12 @@ std::optional<storage::Identity> Membership::TakeNewIdentity() {
 
 std::optional<storage::Identity> Membership::TakeAdmission() {
   if (!std::exchange(begin_, false)) return std::nullopt;
+  return identity_;
+}
+
+std::optional<storage::Identity> Membership::UseServerSet(const std::string& server_set) {
+  if (!born() || server_set.empty() || identity_.server_set == server_set) return std::nullopt;
+  identity_.server_set = server_set;
   return identity_;
 }
 

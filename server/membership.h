@@ -31,6 +31,7 @@
 // before it does anything else.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -39,6 +40,7 @@
 
 #include "quorum/members.h"
 #include "quorum/types.h"
+#include "server/limits.h"
 #include "storage/identity.h"
 #include "triad/v1/command.pb.h"
 #include "triad/v1/peer.pb.h"
@@ -48,10 +50,10 @@ namespace triad::server {
 class Membership {
  public:
   struct Config {
-    storage::Identity identity;       // as it is stored
-    std::vector<quorum::Slot> slots;  // one or three
-    std::string license_hash;         // of this node's own files
-    std::string server_set;
+    storage::Identity identity;         // as it is stored
+    std::vector<quorum::Slot> slots;    // one or three
+    std::string license_hash;           // of this node's own files
+    uint32_t protocol = kPeerProtocol;  // that this program speaks
     // Not "": log or ledger cannot be trusted, so the node asks to come back under this new
     // incarnation, and what is stored stays as it is until then.
     std::string quarantine_incarnation;
@@ -96,6 +98,10 @@ class Membership {
   std::optional<storage::Identity> TakeNewIdentity();
   // The identity to begin anew under, once, when the cluster has let this node in.
   std::optional<storage::Identity> TakeAdmission();
+
+  // Another license set is in force, whose SERVER lines are these: the vendor has put a new machine
+  // in the place of one. The identity that must be stored now, if it is another.
+  std::optional<storage::Identity> UseServerSet(const std::string& server_set);
 
   // One line when this node itself is not part of the cluster any more, or never can be: the daemon
   // must stop.

@@ -20,7 +20,6 @@ Membership::Config ConfigOf(int slot, char incarnation, std::string license_hash
   config.identity.server_set = std::string(32, 's');
   config.slots = {Slot::k1, Slot::k2, Slot::k3};
   config.license_hash = std::move(license_hash);
-  config.server_set = config.identity.server_set;
   return config;
 }
 
@@ -296,6 +295,35 @@ TEST_F(ComingBack, ALearnerLetsInWhomItDoesNotKnowYet) {
   Commit(newcomer, Three('x', true));
   EXPECT_FALSE(newcomer.LetIn(Slot::k1, std::string(16, 'z'))) << "a voter counts";
   EXPECT_TRUE(newcomer.LetIn(Slot::k1, std::string(16, 'a')));
+}
+
+// The vendor has put another machine on a SERVER line.
+TEST_F(ComingBack, MembersMeetWhateverLicenseSetEachKnowsAndNewcomersHaveTheOneInForce) {
+  const std::string next(32, 't');
+  const auto to_store = a_.UseServerSet(next);
+  ASSERT_TRUE(to_store.has_value());
+  EXPECT_EQ(to_store->server_set, next);
+  EXPECT_EQ(to_store->incarnation, a_.identity().incarnation);
+  EXPECT_FALSE(a_.UseServerSet(next).has_value()) << "once";
+  EXPECT_FALSE(a_.UseServerSet("").has_value()) << "a ledger without a set";
+  EXPECT_TRUE(Meet(c_, a_)) << "it was away meanwhile, and hears of it now";
+  EXPECT_TRUE(Meet(a_, c_));
+  Membership old = Newcomer('x');
+  EXPECT_THAT(Ask(old, a_).reason(), ::testing::HasSubstr("different host ids"));
+  Commit(a_, Three('y', false));
+  Membership::Config config = ConfigOf(3, 'y');
+  config.identity.rejoining = true;
+  config.identity.server_set = next;
+  Membership newcomer(config);
+  EXPECT_FALSE(newcomer.UseServerSet(std::string(32, 'u')).has_value()) << "not a member yet";
+  EXPECT_TRUE(Ask(newcomer, a_).admitted());
+}
+
+TEST_F(ComingBack, OneInQuarantineFromBeforeTheNewSetIsLetInByItsClusterAlone) {
+  (void)a_.UseServerSet(std::string(32, 't'));
+  Commit(a_, Three('y', false));
+  Membership damaged = Quarantined('y');
+  EXPECT_TRUE(Ask(damaged, a_).admitted());
 }
 
 TEST_F(ComingBack, AnAnswerMustProveTheClustersRecord) {

@@ -27,6 +27,7 @@ constexpr size_t kNamesMax = 10'000;
 // Requests whose clients went away are forgotten with their connection; this bounds the rest.
 constexpr size_t kRequestsMax = 100'000;
 constexpr double kMicro = 1e-6;
+constexpr double kMsPerSecond = 1e3;
 
 using Labels = std::vector<ClientMetric::Label>;
 
@@ -83,6 +84,13 @@ void AddNode(const Snapshot& snapshot, std::vector<MetricFamily>* page) {
   }
   AddGauge(page, "triad_waivers", "nodes that run on other hardware than was licensed",
            static_cast<double>(waivers));
+  MetricFamily& ends = Family(page, "triad_waiver_end_timestamp_seconds",
+                              "when the waiver of a node on other hardware ends, or has ended");
+  for (const auto& node : status.nodes()) {
+    if (!node.waiver() || node.waiver_ends_wall_ms() == 0) continue;
+    Add(&ends, static_cast<double>(node.waiver_ends_wall_ms()) / kMsPerSecond,
+        {{"node", absl::StrCat(node.slot())}});
+  }
   AddGauge(page, "triad_draining", "1 if this node was told to lead no more",
            status.draining() ? 1 : 0);
   AddGauge(page, "triad_warnings", "lines of warning that triad status shows",

@@ -66,6 +66,7 @@ Snapshot Sample() {
     node->set_slot(slot);
     node->set_connected(slot != 3);
     node->set_waiver(slot == 1);
+    if (slot == 1) node->set_waiver_ends_wall_ms(1'800'000'000'000);
   }
   v1::Feature* feature = snapshot.usage.add_features();
   feature->set_name("tserver_sdn");

@@ -1,6 +1,7 @@
 #include "server/node.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -96,6 +97,7 @@ void Node::StartCore() {
   }
   core_.emplace(std::move(config), std::move(recovered_));
   recovered_ = {};
+  KeepServerSet();
   WatchMembers(/*applied=*/true);
 }
 
@@ -175,7 +177,8 @@ bool Node::MayStop() const {
 //   (follower);
 //   2. messages that may leave at once; the log's write is started; messages that wait for it are
 //   held;
-//   3. committed entries are applied: ledger, then who is attached here, then the answers;
+//   3. committed entries are applied: ledger, then who is attached here, then the answers; so many
+//   in one turn that elections and the other nodes need not wait, the rest in the next;
 //   4. when nothing is left of that, a staged snapshot takes the ledger's place;
 //   5. reads whose index is applied are answered.
 // Held messages leave in OnLogDurable. Ledger rows are written behind, in OnTimer.
@@ -198,10 +201,12 @@ void Node::Propose() {
 }
 
 // What comes in while rounds are under way gathers for the next one: without that each message
-// would be a round of its own, with its own sync on three disks. A lone request never waits.
+// would be a round of its own, with its own sync on three disks. A lone request never waits. And a
+// leader that is far behind with applying what is committed takes nothing new: nobody would have an
+// answer sooner.
 bool Node::MayBeginRound() {
   while (!rounds_.empty() && rounds_.front() <= core_->commit_index()) rounds_.pop_front();
-  return rounds_.size() < kRoundsMax;
+  return rounds_.size() < kRoundsMax && to_apply_.size() < kApplyBehindMax * config_.apply_at_once;
 }
 
 void Node::Flush() {
@@ -209,12 +214,14 @@ void Node::Flush() {
   WatchLead();
   Propose();
   AskReads();
+  apply_left_ = config_.apply_at_once;
   do {
     while (core_->HasReady() && !fatal()) {
       Act(core_->TakeReady());
       WatchLead();
       Propose();
     }
+    ApplyCommitted();  // what the last turn has left
   } while (!fatal() && Jump());
   FinishReads();
 }
@@ -240,14 +247,24 @@ void Node::Act(quorum::Ready ready) {
       held_.emplace_back(last_write_, std::move(ready.send_after_write));
     }
   }
-  for (const quorum::Entry& entry : ready.committed) {
-    Apply(entry);
-    if (fatal()) return;
-  }
+  std::move(ready.committed.begin(), ready.committed.end(), std::back_inserter(to_apply_));
+  ApplyCommitted();
+  if (fatal()) return;
   for (const quorum::ReadState& state : ready.reads) OnReadState(state);
 }
 
-void Node::Apply(const quorum::Entry& entry) {
+// An entry counts as one, and each usage record that it makes: the end of a session that holds
+// thousands of licenses makes thousands.
+void Node::ApplyCommitted() {
+  while (!to_apply_.empty() && apply_left_ > 0 && !fatal() && !UsageMustWait()) {
+    const quorum::Entry entry = std::move(to_apply_.front());
+    to_apply_.pop_front();
+    apply_left_ -= std::min(apply_left_, 1 + Apply(entry));
+  }
+}
+
+// Returns how many usage records it made.
+size_t Node::Apply(const quorum::Entry& entry) {
   const license::LogPosition position{entry.index.value(), entry.term.value()};
   std::vector<license::LedgerEvent> events;
   // In one piece of memory that the next entry uses again.
@@ -257,12 +274,13 @@ void Node::Apply(const quorum::Entry& entry) {
   if (has_record && !record.ParseFromString(*entry.payload)) record.Clear();
   // Never skipped: the ledger would be another one than the others' from here on.
   fatal_ = TooOld(record.version());
-  if (fatal_) return;
+  if (fatal_) return 0;
   const v1::Outcome outcome = ledger_->Apply(position, has_record ? &record : nullptr, &events);
   NoteInLog(entry.index, entry.bytes());
-  TakeUsage();
+  const size_t records = TakeUsage();
   Applied(entry, record, events);
   proposals_.OnApplied(entry.index, entry.term, outcome);
+  return records;
 }
 
 void Node::Applied(const quorum::Entry& entry, const v1::LogRecord& record,
@@ -284,6 +302,7 @@ void Node::Applied(const quorum::Entry& entry, const v1::LogRecord& record,
       case Kind::kInstalled:
         if (env_.usage_sink != nullptr) env_.usage_sink->OnLicenses(ledger_->catalog());
         WarnAboutOwnFiles();
+        KeepServerSet();
         break;
       case Kind::kDetached:
         expiry_.OnDetached(event.session, record.command().detach().grace_ms(), now);

@@ -74,6 +74,10 @@ class Node : private Proposals::Sink {
     // How long usage records are kept; 0: for ever.
     int64_t usage_keep_ms = 0;
     uint64_t usage_keep_bytes = 0;
+    // What is applied in one turn of the loop, and how many bytes of usage records may wait for the
+    // ledger's disk before applying waits too. Small in the simulator.
+    size_t apply_at_once = kApplyAtOnceMax;
+    size_t usage_hold_bytes = kUsageHoldBytes;
   };
 
   Node(Config config, Environment env, Membership membership, quorum::Recovered recovered,
@@ -220,7 +224,8 @@ class Node : private Proposals::Sink {
   void Propose();
   bool MayBeginRound();
   void Act(quorum::Ready ready);
-  void Apply(const quorum::Entry& entry);
+  void ApplyCommitted();
+  size_t Apply(const quorum::Entry& entry);
   void Applied(const quorum::Entry& entry, const v1::LogRecord& record,
                const std::vector<license::LedgerEvent>& events);
   void OnOutcome(const Origin& origin, const v1::Outcome& outcome) override;
@@ -251,11 +256,13 @@ class Node : private Proposals::Sink {
   // --- node_members.cc
   void BeginAsLearner(const storage::Identity& identity);
   void OnAsk(const v1::Hello& hello, v1::HelloAnswer* answer);
+  bool IsMachineOf(quorum::Slot slot, const std::string& host_id) const;
   bool IsConnected(quorum::Slot slot) const;
   Replacement::View ViewOfMembers() const;
   void TendMembers(int64_t now_ms);
   // `applied`: the ledger's members may have changed too.
   void WatchMembers(bool applied = false);
+  void KeepServerSet();
 
   // --- node_reads.cc
   void OnSessionReport(quorum::Slot from, const v1::SessionReport& report);
@@ -286,7 +293,8 @@ class Node : private Proposals::Sink {
   void WatchDisk(int64_t passed_ms);
   void AskSpace(int64_t now_ms);
   void WriteLedger(int64_t now_ms);
-  void TakeUsage();
+  size_t TakeUsage();
+  bool UsageMustWait();
   void TendUsage(int64_t now_ms);
   void Note(std::string line) const;
   std::string HostOf(quorum::Slot slot) const;
@@ -340,6 +348,8 @@ class Node : private Proposals::Sink {
   bool disk_failed_ = false;
 
   std::vector<std::pair<quorum::Slot, v1::Relay>> relays_;  // of followers, for the next round
+  std::deque<quorum::Entry> to_apply_;                      // committed
+  size_t apply_left_ = 0;                                   // in this turn
   std::deque<quorum::Index> rounds_;  // the last entry of each that is not committed
   int ledger_writes_under_way_ = 0;
   int64_t ledger_written_ms_ = 0;
@@ -349,6 +359,7 @@ class Node : private Proposals::Sink {
   license::UsageChanges usage_;  // made, not handed to the ledger's disk
   size_t usage_bytes_ = 0;
   uint64_t usage_dropped_ = 0;
+  std::optional<int64_t> usage_full_ms_;  // applying waits for the ledger's disk since then
   int64_t prune_asked_ms_ = 0;
   std::string told_usage_complaint_;
   bool usage_jumped_ = false;      // the store in force does not know yet what it lacks

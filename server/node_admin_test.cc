@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/strings/escaping.h"
 #include "server/node.h"
 #include "server/test_world.h"
 #include "server/usage.h"
@@ -68,6 +69,136 @@ TEST_F(NodeAdminTest, ARereadTellsWhatChangesAndInstallsItOnAllNodes) {
   EXPECT_EQ(told->from(), static_cast<uint32_t>(follower));
   EXPECT_TRUE(
       world_.Until([&] { return SetNumber(1) == 2 && SetNumber(2) == 2 && SetNumber(3) == 2; }));
+}
+
+constexpr char kLicensed[] = "FEATURE f acme 1.0 permanent 2\n";
+
+// The SERVER line names any machine at first; node 1 comes back on one that it does not name.
+class NodeRelicenseTest : public NodeAdminTest {
+ protected:
+  void SetUp() override {
+    NodeAdminTest::SetUp();
+    ASSERT_TRUE(world_.Until([&] { return AllHave(license::kRelicenseVersion); }));
+    world_.host(1).other_host_id = "0000000000bb";
+    world_.Rejoin(1);
+    ASSERT_TRUE(world_.Until([&] { return Waived(1) && Voters() == 3; }));
+  }
+  bool AllHave(uint32_t version) {
+    for (int k = 1; k <= 3; ++k) {
+      if (world_.node(k).ledger().cluster_version() < version) return false;
+    }
+    return true;
+  }
+  bool Waived(int seen_by) {
+    for (const auto& node : world_.node(seen_by).ledger().members().nodes()) {
+      if (node.waiver()) return true;
+    }
+    return false;
+  }
+  size_t Voters() {
+    const auto* core = world_.node(2).core();
+    return core == nullptr ? 0 : core->members().voters();
+  }
+  absl::StatusOr<v1::RereadResponse> RereadOn(int k, const std::string& host_id) {
+    auto files = std::make_shared<Node::ReadFiles>();
+    files->files = license::testing::SetOn("SERVER lic1 " + host_id + " 27000\n", kLicensed, 0);
+    files->catalog = license::Catalog::Build(SourcesOf(files->files));
+    set_ = absl::HexStringToBytes(files->catalog.server_set());
+    files->own = true;
+    Told told;
+    world_.node(k).Reread(files, /*dry_run=*/false, "",
+                          [&told](const absl::StatusOr<v1::RereadResponse>& r) { told = r; });
+    world_.Until([&] { return told.has_value(); });
+    return told.value_or(absl::UnknownError("no answer"));
+  }
+
+  bool RoleIs(int k, const std::string& role) { return world_.node(k).Status().role() == role; }
+
+  std::string set_;  // of the last reread
+};
+
+TEST_F(NodeRelicenseTest, TheReissuedFileEndsTheWaiverOnAllNodes) {
+  EXPECT_FALSE(RereadOn(2, "0000000000bc").ok());
+  EXPECT_TRUE(Waived(2));
+  const auto told = RereadOn(2, "0000000000bb");
+  ASSERT_TRUE(told.ok()) << told.status();
+  EXPECT_TRUE(world_.Until([&] {
+    return !Waived(1) && !Waived(2) && !Waived(3) && world_.host(1).identity.server_set == set_ &&
+           world_.host(2).identity.server_set == set_ && world_.host(3).identity.server_set == set_;
+  }));
+  EXPECT_THAT(WarningsOf(1), Not(Contains(HasSubstr("waiver"))));
+}
+
+TEST_F(NodeRelicenseTest, ANodeThatWasAwayHearsOfItWhenItIsBack) {
+  const std::string before = world_.host(3).identity.server_set;
+  world_.Kill(3);
+  ASSERT_TRUE(RereadOn(2, "0000000000bb").ok());
+  ASSERT_TRUE(world_.Until([&] { return world_.host(2).identity.server_set == set_; }));
+  EXPECT_EQ(world_.host(3).identity.server_set, before);
+  world_.Boot(3);
+  EXPECT_TRUE(world_.Until([&] { return world_.host(3).identity.server_set == set_; }));
+  EXPECT_FALSE(Waived(3));
+}
+
+TEST_F(NodeRelicenseTest, WhoLosesItsDiskAfterwardsComesBackWithTheNewFileOnly) {
+  const std::string before = world_.host(1).identity.server_set;
+  ASSERT_TRUE(RereadOn(2, "0000000000bb").ok());
+  ASSERT_TRUE(world_.Until([&] { return world_.host(1).identity.server_set == set_; }));
+  world_.Kill(1);
+  world_.host(1).identity.server_set = before;  // it was given the old file
+  world_.Rejoin(1);
+  EXPECT_FALSE(world_.Until([&] { return Voters() == 3 && RoleIs(1, "follower"); }));
+  world_.Kill(1);
+  world_.host(1).identity.server_set = set_;
+  world_.host(1).other_host_id.clear();
+  world_.Rejoin(1);
+  EXPECT_TRUE(world_.Until([&] { return Voters() == 3 && RoleIs(1, "follower"); }));
+  EXPECT_FALSE(Waived(2));
+}
+
+// The machine that was licensed before, with its old data and its old file: it is no licensed one
+// any more, whatever it makes of that file.
+TEST_F(NodeRelicenseTest, TheOldMachineComesBackOnAWaiverOnly) {
+  ASSERT_TRUE(RereadOn(2, "0000000000bb").ok());
+  ASSERT_TRUE(world_.Until([&] { return !Waived(2); }));
+  world_.Kill(1);
+  world_.host(1).other_host_id = "0000000000aa";
+  world_.host(1).believes_licensed = true;
+  world_.host(1).log_damaged = true;
+  world_.Boot(1);
+  EXPECT_TRUE(world_.Until([&] { return Voters() == 3 && RoleIs(1, "follower"); }));
+  EXPECT_TRUE(Waived(2));
+}
+
+// The others know of the newcomer's waiver before the leader does, whose ledger's disk is slow.
+TEST_F(NodeAdminTest, ALeaderThatIsBehindMakesNoVoterOfAWaiverThatItDoesNotKnow) {
+  ASSERT_TRUE(world_.Until(
+      [&] { return world_.node(1).ledger().cluster_version() == license::kCommandVersion; }));
+  for (int k = 1; k <= 3; ++k) {
+    world_.Kill(k);
+    world_.host(k).usage_hold_bytes = 200;
+  }
+  for (int k = 1; k <= 3; ++k) world_.Boot(k);
+  ASSERT_TRUE(world_.Until([&] { return world_.Leader() != 0; }));
+  const int leader = world_.Leader();
+  const int other = leader == 3 ? 2 : 3;
+  world_.host(leader).ledger_stuck = true;
+  const std::string token = world_.Open(leader, 50, "app");
+  world_.host(other).other_host_id = "0000000000bb";
+  world_.Rejoin(other);
+  for (uint64_t seq = 1; seq <= 4; ++seq) world_.Checkout(leader, 50, "app", seq, token);
+  world_.Advance(2 * kUsageHoldMs);
+  world_.host(leader).ledger_stuck = false;
+  ASSERT_TRUE(world_.Until([&] {
+    const auto* core = world_.node(leader).core();
+    return core != nullptr && core->members().voters() == 3;
+  }));
+  world_.Advance(1'000);
+  for (int k = 1; k <= 3; ++k) {
+    int waivers = 0;
+    for (const auto& node : world_.node(k).ledger().members().nodes()) waivers += node.waiver();
+    EXPECT_EQ(waivers, 1) << k;
+  }
 }
 
 TEST_F(NodeAdminTest, ADryRunInstallsNothing) {

@@ -94,8 +94,11 @@ void Node::AwaitWritten(std::function<void()> done) {
 
 void Node::WriteLedger(int64_t now_ms) {
   if (ledger_writes_under_way_ > 0 || jumped_ || adopt_after_) return;
-  // Somebody waits for it: then at once.
-  if (now_ms - ledger_written_ms_ < kLedgerWriteIntervalMs && awaiting_written_.empty()) return;
+  // Somebody waits for it, or too much does: then at once.
+  if (now_ms - ledger_written_ms_ < kLedgerWriteIntervalMs && awaiting_written_.empty() &&
+      usage_bytes_ < config_.usage_hold_bytes) {
+    return;
+  }
   ledger_written_ms_ = now_ms;
   auto changes = ledger_->TakeChanges();
   if (changes.empty() && !std::exchange(usage_jumped_, false)) return;
@@ -108,11 +111,25 @@ void Node::WriteLedger(int64_t now_ms) {
   env_.ledger_writer->Write(std::move(changes), ledger_->applied());
 }
 
-// Records of the entry just applied. When the ledger's disk hangs, those beyond what memory may
-// hold are left out: the store notices that they are missing.
-void Node::TakeUsage() {
+// Records are made faster than the ledger's disk takes them, on all nodes at once: when a thousand
+// sessions end that hold a thousand licenses each. Then applying waits for the disk, so that none
+// is lost; but not for one that hangs, which must not stop licensing.
+bool Node::UsageMustWait() {
+  if (usage_bytes_ < config_.usage_hold_bytes) {
+    usage_full_ms_.reset();
+    return false;
+  }
+  const int64_t now = env_.clock->NowMs();
+  if (!usage_full_ms_) usage_full_ms_ = now;
+  return now - *usage_full_ms_ < kUsageHoldMs;
+}
+
+// Records of the entry just applied; how many. When the ledger's disk hangs, those beyond what
+// memory may hold are left out: the store notices that they are missing.
+size_t Node::TakeUsage() {
   license::UsageChanges made = ledger_->TakeUsage();
-  if (made.rows.empty()) return;
+  const size_t count = made.rows.size();
+  if (count == 0) return 0;
   if (env_.usage_sink != nullptr) env_.usage_sink->OnRecords(made.rows);
   for (license::UsageRow& row : made.rows) {
     if (usage_bytes_ + row.bytes.size() > kUsagePendingBytesMax) {
@@ -125,6 +142,7 @@ void Node::TakeUsage() {
     usage_bytes_ += row.bytes.size() + sizeof(row);
     usage_.rows.push_back(std::move(row));
   }
+  return count;
 }
 
 void Node::OnUsageGap(const UsageGap& gap) {
@@ -150,8 +168,9 @@ void Node::TendUsage(int64_t now_ms) {
     for (const Server& server : config_.servers) {
       if (server.slot != config_.self && IsReachable(server.slot)) others.push_back(server.slot);
     }
-    const size_t turn = static_cast<size_t>(now_ms / kUsageFetchIntervalMs);
-    usage_fetch_.Tick(others.empty() ? Slot::kNone : others[turn % others.size()], now_ms);
+    const Slot next =
+        others.empty() ? Slot::kNone : others[usage_fetch_.failures() % others.size()];
+    usage_fetch_.Tick(next, now_ms);
   }
   if (usage_fetch_.complaint() != told_usage_complaint_) {
     told_usage_complaint_ = usage_fetch_.complaint();
@@ -332,7 +351,7 @@ void Node::OnStaged(std::unique_ptr<license::Ledger> ledger) {
 // clients that are attached here, the commands that wait. From the log's new start on it is what a
 // restart finds. FALSE: there was none, or the log has come further meanwhile.
 bool Node::Jump() {
-  if (staged_ == nullptr) return false;
+  if (staged_ == nullptr || !to_apply_.empty()) return false;
   const auto staged = std::exchange(staged_, nullptr);
   const license::LogPosition to = staged->applied();
   const bool missing = ledger_->applied().index < core_->snapshot_index().value();
@@ -353,6 +372,7 @@ bool Node::Jump() {
   if (env_.usage_sink != nullptr) env_.usage_sink->OnLicenses(ledger_->catalog());
   Log(LogLevel::kNotice, absl::StrCat("going on with a received ledger from entry ", to.index));
   if (ledger_->license_set_number() > 0) WarnAboutOwnFiles();
+  KeepServerSet();
   desk_.OnJump(before);
   proposals_.OnJump(Index(to.index));
   WatchMembers(/*applied=*/true);

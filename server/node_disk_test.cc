@@ -286,6 +286,72 @@ TEST_F(NodeDiskTest, ACommandWhoseOutcomeWasJumpedOverIsAnsweredOnceAndForAll) {
 
 // --- The disk itself
 
+TEST_F(NodeDiskTest, WhatIsCommittedIsAppliedInSharesSoThatTheLoopComesRound) {
+  Restart([](World::Host& host) {
+    host.log_keep_entries = kLogKeepEntries;
+    host.apply_at_once = 3;
+  });
+  leader_ = world_.Leader();
+  follower_ = world_.AFollower();
+  world_.Kill(follower_);
+  Work(leader_, 40);
+  world_.host(follower_).most_applied = 0;
+  world_.Boot(follower_);
+  ASSERT_TRUE(CatchesUp(follower_));
+  EXPECT_FALSE(Jumped(follower_)) << "nothing was applied";
+  EXPECT_GE(world_.host(follower_).most_applied, 1u);
+  EXPECT_LE(world_.host(follower_).most_applied, 3u);
+}
+
+TEST_F(NodeDiskTest, ApplyingWaitsForTheLedgersDiskSoThatNoUsageRecordIsLost) {
+  Restart([](World::Host& host) {
+    host.log_keep_entries = kLogKeepEntries;
+    host.usage_hold_bytes = 500;
+  });
+  leader_ = world_.Leader();
+  follower_ = world_.AFollower();
+  ASSERT_TRUE(world_.Until([&] {  // from then on records are made
+    return world_.node(follower_).ledger().cluster_version() == license::kCommandVersion;
+  }));
+  world_.host(follower_).ledger_stuck = true;
+  Work(leader_, 20);
+  EXPECT_FALSE(IsAsFarAs(follower_, leader_)) << "it went on making records";
+  world_.host(follower_).ledger_stuck = false;
+  EXPECT_TRUE(CatchesUp(follower_));
+
+  // One that hangs stops no licensing: for a while it waits, then it goes on.
+  world_.host(follower_).ledger_stuck = true;
+  Work(leader_, 20);
+  EXPECT_FALSE(IsAsFarAs(follower_, leader_));
+  world_.Advance(kUsageHoldMs);
+  EXPECT_TRUE(IsAsFarAs(follower_, leader_));
+}
+
+TEST_F(NodeDiskTest, ALeaderThatIsBehindWithApplyingTakesNothingNew) {
+  Restart([](World::Host& host) {
+    host.apply_at_once = 1;
+    host.usage_hold_bytes = 500;
+  });
+  leader_ = world_.Leader();
+  ASSERT_TRUE(world_.Until(
+      [&] { return world_.node(leader_).ledger().cluster_version() == license::kCommandVersion; }));
+  token_ = world_.Open(leader_, 50, "worker");
+  world_.host(leader_).ledger_stuck = true;
+  constexpr uint64_t kAsked = 40;
+  for (uint64_t seq = 1; seq <= kAsked; ++seq) {
+    world_.Checkout(leader_, 50, "worker", seq, token_);
+    world_.Advance(kTickMs);
+  }
+  const auto status = world_.node(leader_).Status();
+  EXPECT_GT(status.last(), status.applied()) << "it waits for its disk";
+  EXPECT_LE(status.last() - status.applied(), kApplyBehindMax + kRoundsMax);
+  world_.host(leader_).ledger_stuck = false;
+  EXPECT_TRUE(world_.Until([&] {
+    return world_.node(leader_).Status().last() >= status.last() + kAsked / 2 &&
+           IsAsFarAs(follower_, leader_);
+  }));
+}
+
 TEST_F(NodeDiskTest, ADiskThatHangsForGoodEndsTheProcess) {
   world_.host(leader_).disk_stuck = true;
   world_.Checkout(leader_, 5, "nobody", 1);

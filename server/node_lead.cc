@@ -101,7 +101,9 @@ void Node::ProposeFirstInstall() {
 }
 
 void Node::ProposeExpiries(int64_t now_ms) {
-  if (!Leads()) return;
+  // While something is not applied yet, a session may have been heard and it is not known here; and
+  // its entries would come on top of what is behind.
+  if (!Leads() || !to_apply_.empty()) return;
   for (v1::ExpireSession& expire : expiry_.Due(*ledger_, now_ms)) {
     Origin origin;
     origin.kind = Origin::Kind::kExpire;

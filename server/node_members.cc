@@ -2,8 +2,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "license/host_id.h"
 #include "server/node.h"
 
 namespace triad::server {
@@ -37,9 +39,23 @@ void Node::OnAsk(const v1::Hello& hello, v1::HelloAnswer* answer) {
   if (!core_ || answer->accepted() || !membership_.Asks(hello)) return;
   const Slot slot = static_cast<Slot>(hello.self().slot());
   const int64_t now = env_.clock->NowMs();
-  replacement_.OnAsk(hello, now);
+  v1::Hello judged = hello;
+  judged.set_host_id_matches(hello.host_id_matches() && IsMachineOf(slot, hello.host_id()));
+  replacement_.OnAsk(judged, now);
   const std::string waits = replacement_.WaitsFor(slot, ViewOfMembers(), now);
   if (!waits.empty()) answer->set_reason(waits);
+}
+
+// By the SERVER line in force: a node that comes back with an older file may take its machine for
+// the licensed one. (A program that says none compares for itself.)
+bool Node::IsMachineOf(Slot slot, const std::string& host_id) const {
+  const auto& lines = ledger_->catalog().servers();
+  const auto place = static_cast<size_t>(ToInt(slot)) - 1;
+  if (host_id.empty() || place >= lines.size()) return true;
+  const license::HostId& licensed = lines[place].host_id;
+  if (licensed.type == license::HostId::Type::kAny) return true;
+  const auto parsed = license::ParseHostId(host_id);
+  return parsed.ok() && *parsed == licensed;
 }
 
 // Under the incarnation in force, and not only by a stream that nobody speaks on any more.
@@ -56,7 +72,9 @@ Replacement::View Node::ViewOfMembers() const {
   Replacement::View view;
   view.leads_confirmed = ReadyToPropose();
   view.in_force = core_->members();
-  view.committed = core_->members_committed();
+  // And applied: what is recorded of them, a waiver for example, is the ledger's.
+  view.committed = core_->members_committed() &&
+                   core_->members_index() <= quorum::Index(ledger_->applied().index);
   view.recorded = ledger_->members();
   view.connected = [this](Slot slot) { return IsConnected(slot); };
   view.caught_up = [this](Slot slot) { return core_->CaughtUp(slot); };
@@ -76,6 +94,16 @@ void Node::TendMembers(int64_t now_ms) {
   if (!position.ok()) return;  // tried again with the next tick
   Log(LogLevel::kNotice, absl::StrCat("proposing members: ", Describe(proposed)));
   WatchMembers();
+}
+
+// The identity says which license server this is: whoever has lost its disk asks to come back with
+// the SERVER lines that are in force by then.
+void Node::KeepServerSet() {
+  const std::string server_set = absl::HexStringToBytes(ledger_->catalog().server_set());
+  const auto identity = membership_.UseServerSet(server_set);
+  if (!identity) return;
+  env_.identity_writer->Store(*identity);
+  Log(LogLevel::kNotice, "the SERVER lines in force name other machines than before");
 }
 
 // From the moment a change stands in the log its old incarnation is not heard any more; when it is

@@ -156,7 +156,6 @@ TEST_F(Coming, NobodyIsReplacedWhileItIsConnected) {
   config.identity.server_set = world.host(3).identity.server_set;
   config.identity.rejoining = true;
   config.slots = {Slot::k1, Slot::k2, Slot::k3};
-  config.server_set = config.identity.server_set;
   const Membership newcomer(config);
   const auto ask = [&] {
     v1::PeerMessage message;

@@ -418,7 +418,7 @@ v1::PeerMessage HelloOf(uint32_t slot, char incarnation) {
   hello->set_to_slot(1);
   hello->mutable_self()->set_slot(slot);
   hello->mutable_self()->set_incarnation(std::string(16, incarnation));
-  hello->set_server_set(std::string(32, 's'));
+  hello->set_server_set(license::Sha256(testing::kServerHostIds));
   hello->set_license_hash("h");
   return message;
 }

@@ -56,8 +56,12 @@ class Reads {
     return TakeIf(
         [applied](const WaitingRead& read) { return read.confirmed && read.index <= applied; });
   }
+  // But confirmed reports: that sessions were heard counts, however late this node applies.
   std::vector<WaitingRead> TakeTimedOut(int64_t now_ms, int64_t timeout_ms) {
-    return TakeIf([=](const WaitingRead& read) { return now_ms - read.asked_ms >= timeout_ms; });
+    return TakeIf([=](const WaitingRead& read) {
+      const bool heard = read.kind == WaitingRead::Kind::kReport && read.confirmed;
+      return !heard && now_ms - read.asked_ms >= timeout_ms;
+    });
   }
   // Ids of local reads that nobody has been asked about since the leader changed.
   std::vector<uint64_t> Unasked() const {

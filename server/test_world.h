@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "license/digest.h"
 #include "license/ledger_testing.h"
 #include "server/ledger_disk.h"
 #include "server/limits.h"
@@ -24,6 +25,9 @@
 #include "storage/memory_ledger.h"
 
 namespace triad::server::testing {
+
+// As license/catalog.h hashes the SERVER line of license::testing::SetOf.
+inline constexpr char kServerHostIds[] = "3:ANY,";
 
 class World {
  public:
@@ -70,12 +74,17 @@ class World {
     std::deque<std::function<void()>> ledger_work;  // done in its order, when not stuck
     bool ledger_stuck = false;
     int chunks_asked = 0;
+    uint64_t most_applied = 0;                            // entries, in one Flush
     std::function<void(v1::SnapshotChunk*)> spoil_chunk;  // what the way does to what comes here
     int64_t free_bytes = int64_t{1} << 40;
     // What the node is started with.
     uint32_t version = license::kCommandVersion;
     int64_t finalise_after_ms = 0;
     uint64_t log_keep_entries = kLogKeepEntries;
+    size_t apply_at_once = kApplyAtOnceMax;
+    size_t usage_hold_bytes = kUsageHoldBytes;
+    std::string other_host_id;       // not "": its machine is not the licensed one, and shows this
+    bool believes_licensed = false;  // by a file of its own that is older than the set in force
     std::optional<v1::InstallLicenses> own_files;  // others than the other nodes'
     std::unique_ptr<Node> node;
     std::map<ConnectionId, std::vector<v1::ServerMessage>> told;
@@ -220,7 +229,7 @@ class World {
     if (host.identity.slot == 0) {
       host.identity.slot = k;
       host.identity.incarnation = std::string(16, static_cast<char>('a' + k));
-      host.identity.server_set = std::string(32, 's');
+      host.identity.server_set = license::Sha256(kServerHostIds);
     }
     Membership::Config membership;
     membership.identity = host.identity;
@@ -230,14 +239,17 @@ class World {
       config.servers.push_back(
           {static_cast<quorum::Slot>(slot), absl::StrCat("127.0.0.", slot), 27000});
     }
-    membership.server_set = host.identity.server_set;
     membership.license_hash = "h";
+    membership.host_id = host.other_host_id;
+    membership.host_id_matches = host.other_host_id.empty() || host.believes_licensed;
     config.self = static_cast<quorum::Slot>(k);
     config.desk = {static_cast<uint32_t>(k), kTtlMs, kGraceMs};
     config.own_files = host.own_files.value_or(files_);
     config.version = host.version;
     config.finalise_after_ms = host.finalise_after_ms;
     config.log_keep_entries = host.log_keep_entries;
+    config.apply_at_once = host.apply_at_once;
+    config.usage_hold_bytes = host.usage_hold_bytes;
     quorum::Recovered recovered;
     recovered.hard_state = host.hard_state;
     recovered.snapshot_index = host.start.index;
@@ -308,7 +320,10 @@ class World {
       bool moved = false;
       for (auto& [k, host] : hosts_) {
         if (host.node == nullptr) continue;
+        const uint64_t before = host.node->ledger().applied().index;
         host.node->Flush();
+        const uint64_t applied = host.node->ledger().applied().index;
+        host.most_applied = std::max(host.most_applied, applied - std::min(applied, before));
         moved |= Sync(host);
       }
       for (auto& [k, host] : hosts_) moved |= DoLedgerWork(host);

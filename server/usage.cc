@@ -1,6 +1,7 @@
 #include "server/usage.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include "absl/strings/str_cat.h"
@@ -11,32 +12,23 @@
 namespace triad::server {
 namespace {
 
-v1::Use DescribeUse(const license::Ledger& ledger, const license::Checkout& checkout) {
+void DescribeUse(const license::Ledger& ledger, const license::Checkout& checkout, v1::Use* use) {
   const v1::Identity& identity = license::IdentityOf(checkout);
-  v1::Use use;
-  use.set_user(license::UserOf(checkout));
-  use.set_host(identity.host());
-  use.set_display(identity.display());
-  use.set_process_id(identity.process_id());
-  use.set_project(identity.project());
+  use->set_user(license::UserOf(checkout));
+  use->set_host(identity.host());
+  use->set_display(identity.display());
+  use->set_process_id(identity.process_id());
+  use->set_project(identity.project());
   if (checkout.session != nullptr) {
-    use.set_node(checkout.session->node);
-    use.set_detached(checkout.session->detached);
+    use->set_node(checkout.session->node);
+    use->set_detached(checkout.session->detached);
   }
-  *use.mutable_holding() = license::HoldingOf(checkout);
+  *use->mutable_holding() = license::HoldingOf(checkout);
   if (checkout.lingers()) {
-    use.set_linger_ms(checkout.extra->linger_ms);
+    use->set_linger_ms(checkout.extra->linger_ms);
     const uint64_t until_ms = checkout.extra->lingers_until_ms;
     const uint64_t left = until_ms - std::min(until_ms, ledger.cluster_ms());
-    use.set_lingered_ms(use.linger_ms() - std::min(use.linger_ms(), left));
-  }
-  return use;
-}
-
-void AddUses(const license::Ledger& ledger, uint64_t pool, v1::Pool* out) {
-  for (uint64_t handle : ledger.HandlesOf(pool)) {
-    const license::Checkout* checkout = ledger.FindCheckout(handle);
-    if (checkout != nullptr) *out->add_uses() = DescribeUse(ledger, *checkout);
+    use->set_lingered_ms(use->linger_ms() - std::min(use->linger_ms(), left));
   }
 }
 
@@ -88,7 +80,7 @@ void AddWaiters(const license::Ledger& ledger, const std::map<uint64_t, uint64_t
   }
 }
 
-v1::Pool DescribePool(const license::Ledger& ledger, const license::Pool& pool, bool with_uses) {
+v1::Pool DescribePool(const license::Ledger& ledger, const license::Pool& pool) {
   v1::Pool out;
   out.set_id(pool.id);
   out.set_version(pool.version);
@@ -98,7 +90,6 @@ v1::Pool DescribePool(const license::Ledger& ledger, const license::Pool& pool, 
   out.set_used(ledger.UsedOf(pool.id));
   out.set_vendor_string(license::ToUtf8(pool.vendor_string));
   out.set_host_ids(license::ToUtf8(pool.host_ids));
-  if (with_uses) AddUses(ledger, pool.id, &out);
   if (const license::PoolUse* use = ledger.FindUse(pool.id)) AddReservations(ledger, *use, &out);
   return out;
 }
@@ -111,31 +102,6 @@ void AddSeats(const license::Ledger& ledger, const license::Pool& pool, v1::Feat
   feature->set_borrowed(feature->borrowed() + seats.borrowed);
   feature->set_free(feature->free() + seats.free);
   feature->set_overdrafted(feature->overdrafted() + seats.overdrafted);
-}
-
-// What is out of pools that no line makes any more: it stays until it is given back.
-void AddGone(const license::Ledger& ledger, const v1::GetUsageRequest& request, v1::Usage* usage) {
-  std::map<std::string, int> at;  // name -> place
-  for (int i = usage->features_size() - 1; i >= 0; --i) at[usage->features(i).name()] = i;
-  for (const auto& [id, use] : ledger.uses()) {
-    if (use.handles.empty() || ledger.catalog().FindPool(id) != nullptr) continue;
-    if (!request.feature().empty() && use.feature != request.feature()) continue;
-    const std::string name = license::ToUtf8(use.feature);
-    auto [it, inserted] = at.try_emplace(name, usage->features_size());
-    if (inserted) {
-      auto* fresh = usage->add_features();
-      fresh->set_name(name);
-      fresh->set_gone(true);
-      const auto& vendors = ledger.catalog().vendors();
-      if (!vendors.empty()) fresh->set_vendor(license::ToUtf8(vendors.front()));
-    }
-    v1::Feature* feature = usage->mutable_features(it->second);
-    feature->set_used(feature->used() + use.used);
-    v1::Pool* pool = feature->add_pools();
-    pool->set_id(id);
-    pool->set_used(use.used);
-    if (!request.no_checkouts()) AddUses(ledger, id, pool);
-  }
 }
 
 // Set aside and not out; after a change of licenses there may be fewer left than are set aside.
@@ -163,45 +129,105 @@ std::map<std::string, std::string> LinesOf(const license::Catalog& catalog) {
 
 }  // namespace
 
-v1::Usage BuildUsage(const license::Ledger& ledger, const v1::GetUsageRequest& request) {
-  v1::Usage usage;
-  usage.set_index(ledger.applied().index);
-  usage.set_now_wall_ms(ledger.wall_ms());
-  usage.set_utc_offset_s(ledger.utc_offset_s());
+bool UsageBuilder::Step(const license::Ledger& ledger, size_t uses_max) {
+  if (!counted_) AddCounts(ledger);
+  counted_ = true;
+  if (request_.no_checkouts()) return true;
+  while (list_ < lists_.size() && uses_max > 0) uses_max -= AddUses(ledger, uses_max);
+  return list_ == lists_.size();
+}
+
+void UsageBuilder::AddCounts(const license::Ledger& ledger) {
+  usage_.set_index(ledger.applied().index);
+  usage_.set_now_wall_ms(ledger.wall_ms());
+  usage_.set_utc_offset_s(ledger.utc_offset_s());
   std::map<std::pair<std::string, std::string>, int> at;  // (vendor, name) -> place
-  // Place -> ticket -> the first pool in whose queue it stands.
-  std::map<int, std::map<uint64_t, uint64_t>> waiting;
   for (const license::Pool& pool : ledger.catalog().pools()) {
-    if (!request.feature().empty() && pool.feature != request.feature()) continue;
-    auto [it, inserted] = at.try_emplace({pool.vendor, pool.feature}, usage.features_size());
+    if (!request_.feature().empty() && pool.feature != request_.feature()) continue;
+    auto [it, inserted] = at.try_emplace({pool.vendor, pool.feature}, usage_.features_size());
     if (inserted) {
-      auto* fresh = usage.add_features();
+      auto* fresh = usage_.add_features();
       fresh->set_name(license::ToUtf8(pool.feature));
       fresh->set_vendor(license::ToUtf8(pool.vendor));
     }
-    v1::Feature* feature = usage.mutable_features(it->second);
-    *feature->add_pools() = DescribePool(ledger, pool, !request.no_checkouts());
-    const v1::Pool& described = feature->pools(feature->pools_size() - 1);
-    feature->set_issued(feature->issued() + described.licenses());
-    feature->set_used(feature->used() + described.used());
-    AddSeats(ledger, pool, feature);
-    if (const license::PoolUse* use = ledger.FindUse(pool.id)) {
-      feature->set_reserved(feature->reserved() + UnusedReservations(*use, described));
-      for (const uint64_t ticket : use->queue) waiting[it->second].try_emplace(ticket, pool.id);
-    }
-    if (described.uncounted()) feature->set_uncounted(true);
-    // Permanent beats every date; among dates the pools are in grant order, so the first stands.
-    if (feature->expires().empty() || described.expires() == "permanent") {
-      feature->set_expires(described.expires());
-    }
+    AddPool(ledger, pool, it->second);
   }
-  for (const auto& [place, tickets] : waiting) {
-    v1::Feature* feature = usage.mutable_features(place);
+  for (const auto& [place, tickets] : waiting_) {
+    v1::Feature* feature = usage_.mutable_features(place);
     feature->set_queued(tickets.size());
-    if (!request.no_checkouts()) AddWaiters(ledger, tickets, feature);
+    if (!request_.no_checkouts()) AddWaiters(ledger, tickets, feature);
   }
-  AddGone(ledger, request, &usage);
-  return usage;
+  AddGone(ledger);
+}
+
+void UsageBuilder::AddPool(const license::Ledger& ledger, const license::Pool& pool, int at) {
+  v1::Feature* feature = usage_.mutable_features(at);
+  lists_.push_back({at, feature->pools_size()});
+  v1::Pool& described = *feature->add_pools();
+  described = DescribePool(ledger, pool);
+  feature->set_issued(feature->issued() + described.licenses());
+  feature->set_used(feature->used() + described.used());
+  AddSeats(ledger, pool, feature);
+  if (const license::PoolUse* use = ledger.FindUse(pool.id)) {
+    feature->set_reserved(feature->reserved() + UnusedReservations(*use, described));
+    for (const uint64_t ticket : use->queue) waiting_[at].try_emplace(ticket, pool.id);
+  }
+  if (described.uncounted()) feature->set_uncounted(true);
+  // Permanent beats every date; among dates the pools are in grant order, so the first stands.
+  if (feature->expires().empty() || described.expires() == "permanent") {
+    feature->set_expires(described.expires());
+  }
+}
+
+// What is out of pools that no line makes any more: it stays until it is given back.
+void UsageBuilder::AddGone(const license::Ledger& ledger) {
+  std::map<std::string, int> at;  // name -> place
+  for (int i = usage_.features_size() - 1; i >= 0; --i) at[usage_.features(i).name()] = i;
+  for (const auto& [id, use] : ledger.uses()) {
+    if (use.handles.empty() || ledger.catalog().FindPool(id) != nullptr) continue;
+    if (!request_.feature().empty() && use.feature != request_.feature()) continue;
+    const std::string name = license::ToUtf8(use.feature);
+    auto [it, inserted] = at.try_emplace(name, usage_.features_size());
+    if (inserted) {
+      auto* fresh = usage_.add_features();
+      fresh->set_name(name);
+      fresh->set_gone(true);
+      const auto& vendors = ledger.catalog().vendors();
+      if (!vendors.empty()) fresh->set_vendor(license::ToUtf8(vendors.front()));
+    }
+    v1::Feature* feature = usage_.mutable_features(it->second);
+    feature->set_used(feature->used() + use.used);
+    lists_.push_back({it->second, feature->pools_size()});
+    v1::Pool* pool = feature->add_pools();
+    pool->set_id(id);
+    pool->set_used(use.used);
+  }
+}
+
+// More of the list that is being made; the number of steps that it took.
+size_t UsageBuilder::AddUses(const license::Ledger& ledger, size_t uses_max) {
+  const List& list = lists_[list_];
+  v1::Pool& out = *usage_.mutable_features(list.feature)->mutable_pools(list.pool);
+  size_t added = 0;
+  if (const license::PoolUse* use = ledger.FindUse(out.id())) {
+    auto next = use->handles.lower_bound(handle_);
+    for (; next != use->handles.end() && added < uses_max; ++next, ++added) {
+      DescribeUse(ledger, *ledger.FindCheckout(*next), out.add_uses());
+    }
+    if (next != use->handles.end()) {
+      handle_ = *next;
+      return added;
+    }
+  }
+  ++list_;
+  handle_ = 0;
+  return std::min(uses_max, added + 1);  // an empty list takes its time too
+}
+
+v1::Usage BuildUsage(const license::Ledger& ledger, const v1::GetUsageRequest& request) {
+  UsageBuilder builder(request);
+  while (!builder.Step(ledger, std::numeric_limits<size_t>::max())) continue;
+  return std::move(builder.usage());
 }
 
 v1::RereadResponse DescribeSetChange(const license::Ledger& ledger, const v1::InstallLicenses& next,
@@ -224,12 +250,13 @@ v1::RereadResponse DescribeSetChange(const license::Ledger& ledger, const v1::In
     for (uint64_t handle : ledger.HandlesOf(pool.pool().id)) {
       if (told->affected_size() >= kAffectedMax) break;
       const license::Checkout* checkout = ledger.FindCheckout(handle);
-      if (checkout != nullptr) *told->add_affected() = DescribeUse(ledger, *checkout);
+      if (checkout != nullptr) DescribeUse(ledger, *checkout, told->add_affected());
     }
   }
   for (const license::Diagnostic& diagnostic : catalog.diagnostics()) {
     response.add_diagnostics(license::ToUtf8(diagnostic.ToString()));
   }
+  for (const std::string& ended : change.waivers) response.add_diagnostics(ended);
   response.set_options_changes(license::ToUtf8(change.options));
   response.set_unchanged(change.unchanged);
   response.set_refusal(license::ToUtf8(change.refusal));

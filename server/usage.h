@@ -2,7 +2,10 @@
 // files differ from the installed license set. Pure.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "license/ledger.h"
@@ -10,6 +13,41 @@
 
 namespace triad::server {
 
+// The answer to GetUsage, built in steps, so that whoever runs the ledger gets to other things in
+// between. The first step takes all counts, queues and reservations, as they are at usage().index;
+// the lists of who holds what follow, pool by pool. What fits into one step is of one moment. In a
+// longer list, who gave back meanwhile is missing, and who came meanwhile is there.
+class UsageBuilder {
+ public:
+  explicit UsageBuilder(v1::GetUsageRequest request) : request_(std::move(request)) {}
+
+  // Adds at most `uses_max` holders. TRUE: it is whole.
+  bool Step(const license::Ledger& ledger, size_t uses_max);
+  v1::Usage& usage() { return usage_; }
+
+ private:
+  // A pool's list in usage_.
+  struct List {
+    int feature = 0;
+    int pool = 0;
+  };
+
+  void AddCounts(const license::Ledger& ledger);
+  void AddPool(const license::Ledger& ledger, const license::Pool& pool, int at);
+  void AddGone(const license::Ledger& ledger);
+  size_t AddUses(const license::Ledger& ledger, size_t uses_max);
+
+  const v1::GetUsageRequest request_;
+  v1::Usage usage_;
+  bool counted_ = false;
+  std::vector<List> lists_;
+  size_t list_ = 0;      // the one that is being made
+  uint64_t handle_ = 0;  // from here on
+  // Place of a feature -> ticket -> the first pool in whose queue it stands.
+  std::map<int, std::map<uint64_t, uint64_t>> waiting_;
+};
+
+// All of it at once.
 v1::Usage BuildUsage(const license::Ledger& ledger, const v1::GetUsageRequest& request);
 
 // One line per difference between `own` and what is installed, the first differing line named;

@@ -1,5 +1,6 @@
 #include "server/usage_fetch.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -15,7 +16,7 @@ absl::StatusOr<std::vector<license::UsageRow>> CheckUsageChunk(const v1::UsageCh
                                                                const std::string& anchor) {
   if (!chunk.refusal().empty()) return absl::UnavailableError(chunk.refusal());
   const auto count = static_cast<uint64_t>(chunk.records_size());
-  if (count == 0) return absl::UnavailableError("it lacks them too");
+  if (count == 0) return absl::NotFoundError("it lacks them too");
   if (chunk.first() < range.from || chunk.first() + count != range.to) {
     return absl::DataLossError("it sent other records than it was asked for");
   }
@@ -54,6 +55,7 @@ void UsageFetch::Tick(quorum::Slot from, int64_t now_ms) {
 
 void UsageFetch::OnGap(const UsageGap& gap, const v1::UsageChain& chain, int64_t now_ms) {
   if (state_ != State::kLooking) return;
+  if (gap.range.from != gap_.range.from || gap.range.to != gap_.range.to) lacking_ = 0;
   gap_ = gap;
   if (gap.anchor.empty() && gap.range.to == chain.count() + 1) gap_.anchor = chain.head();
   if (gap.range.to == 0 || gap_.anchor.empty()) {
@@ -73,10 +75,19 @@ void UsageFetch::OnGap(const UsageGap& gap, const v1::UsageChain& chain, int64_t
 void UsageFetch::OnChunk(quorum::Slot from, const v1::UsageChunk& chunk, int64_t now_ms) {
   if (state_ != State::kAsking || from != from_) return;
   auto rows = CheckUsageChunk(chunk, gap_.range, gap_.anchor);
-  if (!rows.ok()) return Fail(std::string(rows.status().message()), now_ms);
+  if (!rows.ok()) {
+    Fail(std::string(rows.status().message()), now_ms);
+    if (!absl::IsNotFound(rows.status())) return;
+    // Each of the others is asked before the pause grows: what no node has will not be found.
+    const size_t doublings = std::min<size_t>(lacking_++ / 2, 20);
+    not_before_ms_ =
+        now_ms + std::min(kUsageFetchIntervalMsMax, kUsageFetchIntervalMs << doublings);
+    return;
+  }
   uint64_t bytes = 0;
   for (const license::UsageRow& row : *rows) bytes += row.bytes.size();
   fetched_ += rows->size();
+  lacking_ = 0;
   complaint_.clear();
   state_ = State::kFilling;
   since_ms_ = now_ms;
@@ -96,6 +107,7 @@ void UsageFetch::Fail(std::string complaint, int64_t now_ms) {
   complaint_ =
       absl::StrCat("fetching usage records from node ", quorum::ToInt(from_), ": ", complaint);
   state_ = State::kIdle;
+  ++failures_;
   not_before_ms_ = now_ms + kUsageFetchIntervalMs;
 }
 

@@ -36,11 +36,17 @@ class UsageFetch {
   void OnFailed(quorum::Slot from, int64_t now_ms);
   void OnFilled(int64_t now_ms);
   // The ledger has jumped: what is under way is of the old store.
-  void Forget() { state_ = State::kIdle; }
+  void Forget() {
+    state_ = State::kIdle;
+    lacking_ = 0;
+    not_before_ms_ = 0;
+  }
 
   // Why the last try failed; "" if it did not. For the log.
   const std::string& complaint() const { return complaint_; }
   uint64_t fetched() const { return fetched_; }
+  // Tries that failed: whom to ask goes on with each, and stays with who has answered.
+  size_t failures() const { return failures_; }
 
  private:
   enum class State : uint8_t { kIdle, kLooking, kAsking, kFilling };
@@ -57,6 +63,8 @@ class UsageFetch {
   UsageGap gap_;
   std::string complaint_;
   uint64_t fetched_ = 0;
+  size_t failures_ = 0;
+  size_t lacking_ = 0;  // tries for gap_ in a row to which the other node said that it lacks it too
 };
 
 // The records of a chunk, if they are numbers [.., to) without gaps and the last one has the hash

@@ -130,6 +130,43 @@ TEST_F(UsageFetchTest, AnAnswerThatIsLostIsAskedForAgain) {
   EXPECT_TRUE(filled_.empty()) << "an answer that is not waited for any more";
 }
 
+// A gap that no node can fill must not be asked for, and told of, every second for ever.
+TEST_F(UsageFetchTest, WhatNobodyHasIsAskedForEverMoreSeldom) {
+  constexpr int64_t kHourMs = 3'600'000;
+  for (int64_t now = 0; now < kHourMs; now += 500) {
+    fetch_.Tick(kOther, now);
+    fetch_.OnGap({{3, 11}, HashOf(10)}, chain_, now);
+    if (requests_.size() > fetch_.failures()) fetch_.OnChunk(kOther, Chunk(11, 11), now);
+  }
+  EXPECT_GE(requests_.size(), 6u) << "it gave up";
+  EXPECT_LE(requests_.size(), 40u);
+  EXPECT_EQ(fetch_.complaint(), "fetching usage records from node 2: it lacks them too");
+}
+
+TEST_F(UsageFetchTest, WhoHasAnsweredIsAskedOnAndAJumpBeginsAnew) {
+  int64_t now = 0;
+  const auto ask = [&](const v1::UsageChunk& chunk) {
+    fetch_.Tick(kOther, now);
+    fetch_.OnGap({{3, 11}, HashOf(10)}, chain_, now);
+    fetch_.OnChunk(kOther, chunk, now);
+    now += 1'000'000;
+  };
+  ask(Chunk(11, 11));
+  EXPECT_EQ(fetch_.failures(), 1u);
+  ask(Chunk(7, 11));
+  fetch_.OnFilled(now);
+  EXPECT_EQ(fetch_.failures(), 1u) << "the one that lacks them would be asked again";
+
+  for (int i = 0; i < 12; ++i) ask(Chunk(11, 11));
+  const int looked = looked_;
+  now -= 999'000;  // a second after the last answer
+  fetch_.Tick(kOther, now);
+  EXPECT_EQ(looked_, looked);
+  fetch_.Forget();
+  fetch_.Tick(kOther, now);
+  EXPECT_EQ(looked_, looked + 1);
+}
+
 TEST_F(UsageFetchTest, WhereNothingIsMissingNobodyIsAsked) {
   fetch_.Tick(kOther, 0);
   fetch_.OnGap({}, chain_, 0);

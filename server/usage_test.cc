@@ -4,12 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "license/ledger_testing.h"
 
 namespace triad::server {
 namespace {
 
+using license::testing::CheckinOf;
+using license::testing::CloseOf;
 using license::testing::OpenOf;
 using license::testing::SetOf;
 
@@ -41,6 +44,57 @@ class UsageTest : public ::testing::Test {
   license::Ledger ledger_;
   uint64_t index_ = 0;
 };
+
+TEST_F(UsageTest, InStepsItIsTheSameAsAtOnce) {
+  Install(SetOf("INCREMENT f acme 1.0 permanent 9\nINCREMENT g acme 1.0 permanent 9\n", 0));
+  Apply(OpenOf("app"));
+  for (uint64_t seq = 1; seq <= 5; ++seq) Checkout("app", seq, "f", 1);
+  for (uint64_t seq = 6; seq <= 8; ++seq) Checkout("app", seq, "g", 2);
+  const std::string whole = BuildUsage(ledger_, {}).SerializeAsString();
+  for (const size_t at_once : {1, 2, 3, 5, 8, 9}) {
+    UsageBuilder builder({});
+    int uses = 0;
+    for (bool done = false; !done;) {
+      done = builder.Step(ledger_, at_once);
+      int now = 0;
+      for (const auto& feature : builder.usage().features()) now += feature.pools(0).uses_size();
+      EXPECT_LE(now - uses, static_cast<int>(at_once));
+      uses = now;
+    }
+    EXPECT_EQ(builder.usage().SerializeAsString(), whole) << at_once;
+  }
+}
+
+TEST_F(UsageTest, WhatChangesBetweenStepsIsMissingOrThereOnceAndHarmsNothing) {
+  Install(SetOf("INCREMENT f acme 1.0 permanent 9\nINCREMENT g acme 1.0 permanent 9\n", 0));
+  Apply(OpenOf("app"));
+  for (uint64_t seq = 1; seq <= 4; ++seq) Checkout("app", seq, "f", 1);
+  const auto handles = ledger_.HandlesOf(ledger_.catalog().pools()[0].id);
+  UsageBuilder builder({});
+  EXPECT_FALSE(builder.Step(ledger_, 2));
+  // One told already, and the next: it stands where the list goes on.
+  Apply(CheckinOf("app", 5, handles[0]));
+  Apply(CheckinOf("app", 6, handles[2]));
+  Checkout("app", 7, "f", 1);
+  Checkout("app", 8, "g", 1);
+  while (!builder.Step(ledger_, 2)) continue;
+  const v1::Usage& usage = builder.usage();
+  std::vector<uint64_t> told;
+  for (const v1::Use& use : usage.features(0).pools(0).uses()) {
+    told.push_back(use.holding().handle());
+  }
+  const auto now = ledger_.HandlesOf(ledger_.catalog().pools()[0].id);
+  EXPECT_THAT(told, ::testing::ElementsAre(handles[0], handles[1], handles[3], now.back()));
+  EXPECT_EQ(usage.features(0).used(), 4u) << "counts are of the first step";
+
+  // The licenses themselves go: what was not told of that pool yet is not told.
+  UsageBuilder other({});
+  EXPECT_FALSE(other.Step(ledger_, 1));
+  Apply(CloseOf("app"));
+  Install(SetOf("INCREMENT h acme 1.0 permanent 9\n", 0));
+  while (!other.Step(ledger_, 1)) continue;
+  EXPECT_EQ(other.usage().features(0).pools(0).uses_size(), 1);
+}
 
 TEST_F(UsageTest, PoolsOfOneNameAreOneFeature) {
   Install(

@@ -127,7 +127,8 @@ Cluster::~Cluster() {
 }
 
 std::string Cluster::Host(int node) const {
-  return absl::StrCat("127.0.0.", node);
+  if (options_.places.empty()) return absl::StrCat("127.0.0.", node);
+  return options_.places[static_cast<size_t>(node) - 1].host;
 }
 
 std::string Cluster::Address(int node) const {
@@ -151,7 +152,7 @@ std::string Cluster::LicenseText(int node, const std::string& features) const {
   for (int other = 1; other <= options_.nodes; ++other) {
     const int proxied = peers_[node][other].port;
     const std::string at =
-        proxied == 0 ? absl::StrCat(Host(other), " INTERNET=127.0.0.", other, " ", ports_[other])
+        proxied == 0 ? absl::StrCat(Host(other), " INTERNET=", Host(other), " ", ports_[other])
                      : absl::StrCat("127.0.0.1 INTERNET=127.0.0.", other, " ", proxied);
     absl::StrAppend(&text, "SERVER ", at, "\n");
   }
@@ -171,13 +172,22 @@ std::vector<std::string> Cluster::Flags(int node) const {
   return flags;
 }
 
+std::vector<std::string> Cluster::Command(int node, const std::vector<std::string>& program) const {
+  std::vector<std::string> argv;
+  if (!options_.places.empty()) argv = options_.places[static_cast<size_t>(node) - 1].launcher;
+  if (program.empty()) argv.emplace_back(TRIAD_TRIADD);
+  argv.insert(argv.end(), program.begin(), program.end());
+  return argv;
+}
+
 RunResult Cluster::Init(int node, const std::vector<std::string>& more) const {
   return Run("init", node, more);
 }
 
 RunResult Cluster::Run(const std::string& verb, int node,
                        const std::vector<std::string>& more) const {
-  std::vector<std::string> argv = {TRIAD_TRIADD, verb};
+  std::vector<std::string> argv = Command(node, {});
+  argv.push_back(verb);
   for (const std::string& flag : Flags(node)) argv.push_back(flag);
   argv.insert(argv.end(), more.begin(), more.end());
   return RunToEnd(argv);
@@ -206,7 +216,7 @@ bool Cluster::Start() {
 
 void Cluster::StartNode(int node, const std::vector<std::string>& more) {
   Process::Options options;
-  options.argv = {TRIAD_TRIADD};
+  options.argv = Command(node, programs_[node]);
   for (const std::string& flag : Flags(node)) options.argv.push_back(flag);
   options.argv.insert(options.argv.end(), more.begin(), more.end());
   options.output = absl::StrCat(dir_.path(), "/log", node);
@@ -241,23 +251,24 @@ std::optional<v1::NodeStatus> Cluster::Status(int node, int timeout_ms) const {
   return status;
 }
 
-std::optional<v1::Usage> Cluster::Usage(int node, bool stale) const {
+std::optional<v1::Usage> Cluster::Usage(int node, bool stale, bool counts_only) const {
   if (!Status(node)) return std::nullopt;
   grpc::ClientContext context;
   context.set_deadline(In(3'000));
   v1::GetUsageRequest request;
   request.set_stale(stale);
+  request.set_no_checkouts(counts_only);
   v1::Usage usage;
   if (!stubs_[node]->GetUsage(&context, request, &usage).ok()) return std::nullopt;
   return usage;
 }
 
-v1::Usage Cluster::UsageOfAny() const {
+v1::Usage Cluster::UsageOfAny(bool counts_only) const {
   v1::Usage usage;
   const bool answered = WaitFor([&] {
     for (int node = 1; node <= options_.nodes; ++node) {
       if (stopped_[node]) continue;
-      if (auto found = Usage(node)) {
+      if (auto found = Usage(node, /*stale=*/false, counts_only)) {
         usage = *std::move(found);
         return true;
       }
@@ -308,7 +319,7 @@ bool Cluster::WaitForAgreement() const {
 }
 
 uint64_t Cluster::Used(const std::string& feature) const {
-  const v1::Usage usage = UsageOfAny();
+  const v1::Usage usage = UsageOfAny(/*counts_only=*/true);
   for (const auto& each : usage.features()) {
     if (each.name() == feature) return each.used();
   }

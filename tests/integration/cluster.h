@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "license/signature.h"
@@ -44,6 +45,13 @@ class Cluster {
     std::string raw_lines;
     std::vector<std::string> flags;  // for every triadd
     bool cuttable = false;           // all connections go through proxies
+    // Where a node is, by node, from 0; none: on loopback, 127.0.0.1 and so on. With addresses
+    // beyond loopback, `flags` must have --insecure.
+    struct Place {
+      std::string host;
+      std::vector<std::string> launcher;  // goes before the daemon's command
+    };
+    std::vector<Place> places;
   };
   // A way for clients to the nodes, which can be cut without touching other clients.
   struct ClientNet {
@@ -76,6 +84,10 @@ class Cluster {
   // `triadd VERB`, to its end.
   RunResult Run(const std::string& verb, int node, const std::vector<std::string>& more = {}) const;
   void StartNode(int node, const std::vector<std::string>& more = {});
+  // From now on the node is started by `program` (with its first arguments) in place of triadd.
+  void UseProgram(int node, std::vector<std::string> program) {
+    programs_[node] = std::move(program);
+  }
   void Kill(int node) { processes_[node].Kill(); }
   void Signal(int node, int signal);  // SIGSTOP and SIGCONT too
   Process& process(int node) { return processes_[node]; }
@@ -85,9 +97,9 @@ class Cluster {
   // --- looking, from outside ---
   // nullopt: no answer.
   std::optional<v1::NodeStatus> Status(int node, int timeout_ms = 1'000) const;
-  std::optional<v1::Usage> Usage(int node, bool stale = false) const;
+  std::optional<v1::Usage> Usage(int node, bool stale = false, bool counts_only = false) const;
   // From any node; waits for one.
-  v1::Usage UsageOfAny() const;
+  v1::Usage UsageOfAny(bool counts_only = false) const;
   // The node that leads with the highest term, among those that answer and are not stopped; 0:
   // none.
   int Leader() const;
@@ -118,6 +130,8 @@ class Cluster {
   void WriteLicense(int node, const std::string& features) const;
 
  private:
+  // The program where the node is; none: triadd.
+  std::vector<std::string> Command(int node, const std::vector<std::string>& program) const;
   void SetFlow(int from, int to, bool forward);
 
   const Options options_;
@@ -133,7 +147,8 @@ class Cluster {
   std::array<std::array<PeerRoute, 4>, 4> peers_;  // dialler, target
   ClientNet clients_;
   std::array<Process, 4> processes_;
-  std::array<bool, 4> stopped_{};  // by SIGSTOP
+  std::array<std::vector<std::string>, 4> programs_;  // empty: TRIAD_TRIADD
+  std::array<bool, 4> stopped_{};                     // by SIGSTOP
   std::array<std::shared_ptr<grpc::Channel>, 4> channels_;
   std::array<std::unique_ptr<v1::AdminService::Stub>, 4> stubs_;
 };

@@ -2,7 +2,10 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/integration/app_process.h"
 #include "tests/integration/cluster.h"
@@ -54,6 +57,36 @@ TEST(ClusterOfOne, KeepsItsCheckoutsOverARestart) {
   }
   EXPECT_TRUE(license->CheckIn().ok());
   EXPECT_EQ(cluster.Used("tserver_sdn"), 0u);
+}
+
+// The list of who holds what is made in steps of kUsageUsesAtOnceMax.
+TEST(ClusterOfOne, TellsOfMoreCheckoutsThanFitIntoOneStep) {
+  constexpr int kTogether = 64;
+  constexpr int kTimes = 70;  // two steps and a part
+  Cluster::Options options = One();
+  options.features = "FEATURE f genesys.d 8.0 permanent 9999\n";
+  Cluster cluster(options);
+  ASSERT_TRUE(cluster.Start());
+  auto client = Client::Open(OptionsFor(cluster.path()));
+  ASSERT_TRUE(client) << client.status().ToString();
+  std::set<uint64_t> handles;
+  std::vector<License> licenses;
+  for (int i = 0; i < kTimes; ++i) {
+    auto some = client->CheckoutTogether(std::vector<CheckoutRequest>(kTogether, Want("f")));
+    ASSERT_TRUE(some) << some.status().ToString();
+    for (License& license : *some) {
+      handles.insert(license.handle());
+      licenses.push_back(std::move(license));
+    }
+  }
+  const v1::Usage usage = cluster.UsageOfAny();
+  ASSERT_EQ(usage.features_size(), 1);
+  EXPECT_EQ(usage.features(0).used(), handles.size());
+  std::set<uint64_t> told;
+  for (const v1::Use& use : usage.features(0).pools(0).uses()) {
+    told.insert(use.holding().handle());
+  }
+  EXPECT_EQ(told, handles);
 }
 
 TEST(ClusterOfOne, FreesTheLicensesOfAKilledApplication) {

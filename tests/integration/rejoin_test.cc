@@ -1,25 +1,32 @@
 // Nodes that come back under a new incarnation: a new disk, a damaged log, and the other two after
 // `triadd recover` on the last one.
 #include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tests/integration/cluster.h"
+#include "tests/integration/raw_client.h"
+#include "triad/v1/admin.grpc.pb.h"
 
 namespace triad::integration {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // Of a log's file; behind header and watermarks, where the first entries are (storage/FORMAT.md).
 constexpr std::streamoff kFirstRecords = 12'288 + 200;
@@ -211,6 +218,120 @@ TEST_F(Rejoin, TheLastNodeGoesOnAloneAndTheOthersComeBackToIt) {
     cluster_->StartNode(node);
   }
   ASSERT_TRUE(WaitFor([&] { return AllVote(*cluster_); }));
+  ExpectServesWithoutItsLeader();
+}
+
+// --- Another machine, which is this one under another name
+
+constexpr char kAnotherMachine[] =
+    "echo triad-other-machine > /proc/sys/kernel/hostname && exec \"$@\"";
+
+// nullopt: this user may not.
+std::optional<std::vector<std::string>> OnAnotherMachine() {
+  const RunResult may =
+      RunToEnd({"/usr/bin/unshare", "--uts", "/bin/sh", "-c", kAnotherMachine, "sh", "/bin/true"});
+  if (may.exit_status != 0) return std::nullopt;
+  return std::vector<std::string>{"/usr/bin/unshare", "--uts", "/bin/sh",   "-c",
+                                  kAnotherMachine,    "sh",    TRIAD_TRIADD};
+}
+
+class Relicense : public Rejoin {
+ protected:
+  // Whose host id is `third` on the third SERVER line, for all nodes.
+  std::string License(const std::string& third) const {
+    std::string text;
+    for (int node = 1; node <= 3; ++node) {
+      absl::StrAppend(&text, "SERVER ", cluster_->Host(node), " ", node == 3 ? third : "ANY", " ",
+                      cluster_->port(node), "\n");
+    }
+    absl::StrAppend(&text, "VENDOR ", kVendor, "\nUSE_SERVER\nFEATURE tserver_sdn ", kVendor,
+                    " 8.0 permanent 10\n");
+    return Signed(text);
+  }
+  void Write(const std::string& license) {
+    for (int node : {1, 2, 3}) std::ofstream(cluster_->LicenseFile(node)) << license;
+  }
+  // What node `node` says of node 3; "": no waiver.
+  std::string WaiverSeenBy(int node) {
+    const auto status = cluster_->Status(node);
+    return status && status->nodes(2).waiver() ? status->nodes(2).host_id() : "";
+  }
+  grpc::Status Reread(int node) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(15));
+    v1::RereadResponse response;
+    return v1::AdminService::NewStub(ChannelTo(cluster_->Address(node)))
+        ->Reread(&context, v1::RereadRequest(), &response);
+  }
+};
+
+TEST_F(Relicense, TheVendorsNewFileEndsAWaiverWhileALeaderIsLost) {
+  const auto another = OnAnotherMachine();
+  if (!another) GTEST_SKIP() << "needs root, for a host name of its own";
+  std::array<char, 256> name{};
+  ASSERT_EQ(gethostname(name.data(), name.size() - 1), 0);
+  cluster_.emplace(Cluster::Options());
+  const std::string licensed = License(absl::StrCat("HOSTNAME=", name.data()));
+  Write(licensed);
+  ASSERT_TRUE(cluster_->Start());
+  ASSERT_TRUE(WaitFor([&] {
+    const auto status = cluster_->Status(1);
+    return status && status->cluster_version() >= 5;
+  }));
+  client_ = *Client::Open(OptionsFor(cluster_->path(), "holder"));
+  held_ = *client_->Checkout(Want("tserver_sdn", 3));
+
+  // The third machine is lost; what takes its place is not licensed.
+  cluster_->Kill(3);
+  std::filesystem::remove_all(cluster_->Directory(3));
+  ASSERT_EQ(cluster_->Run("rejoin", 3).exit_status, 0);
+  cluster_->UseProgram(3, *another);
+  cluster_->StartNode(3);
+  ASSERT_TRUE(WaitFor([&] { return AllVote(*cluster_) && !WaiverSeenBy(1).empty(); }));
+  const std::string host_id = WaiverSeenBy(1);
+
+  Write(License("0000000000bb"));  // not the one that the waiver is for
+  const grpc::Status other = Reread(1);
+  EXPECT_THAT(other.error_message(), HasSubstr("and the waiver of node 3 is for " + host_id));
+  const std::string reissued = License(host_id);
+  Write(reissued);
+  // In the middle of a failover it is done or not, and asked again it is done.
+  const int leader = cluster_->WaitForLeader();
+  const int asked = cluster_->Others(leader)[0];
+  grpc::Status first;
+  std::thread asks([&] { first = Reread(asked); });
+  cluster_->Kill(leader);
+  asks.join();
+  ASSERT_NE(cluster_->WaitForLeader(), 0);
+  ASSERT_TRUE(WaitFor([&] { return Reread(asked).ok(); })) << first.error_message();
+  EXPECT_TRUE(WaitFor([&] {
+    const auto status = cluster_->Status(asked);
+    return status && status->license_set_number() == 2;
+  }));
+
+  // With the new file each node starts, with the old one it says what differs; nothing is lost.
+  cluster_->StartNode(leader);
+  ASSERT_TRUE(WaitFor([&] { return AllVote(*cluster_); }));
+  for (int node : {1, 2, 3}) {
+    EXPECT_TRUE(WaitFor([&] { return WaiverSeenBy(node).empty(); })) << node;
+  }
+  const auto third = cluster_->Status(3, /*timeout_ms=*/10'000);
+  ASSERT_TRUE(third.has_value());
+  for (const std::string& warning : third->warnings()) {
+    EXPECT_THAT(warning, Not(HasSubstr("waiver")));
+  }
+  std::ofstream(cluster_->LicenseFile(3)) << licensed;
+  cluster_->Kill(3);
+  cluster_->StartNode(3);
+  EXPECT_TRUE(
+      cluster_->WaitForLog(3, absl::StrCat("SERVER line 3 has host id HOSTNAME=", name.data(),
+                                           ", and ", host_id, " in the set in force")));
+  ASSERT_TRUE(WaitFor([&] { return AllVote(*cluster_); }));
+  std::ofstream(cluster_->LicenseFile(3)) << reissued;
+  cluster_->Kill(3);
+  cluster_->StartNode(3);
+  ASSERT_TRUE(WaitFor([&] { return AllVote(*cluster_); }));
+  EXPECT_TRUE(WaiverSeenBy(3).empty());
   ExpectServesWithoutItsLeader();
 }
 

@@ -1,10 +1,16 @@
-// All three nodes are killed at once and started again: nothing that was granted is forgotten.
+// All three nodes are killed at once and started again: nothing that was granted is forgotten. And
+// they are replaced by another release's, one after the other, forth and back.
 #include <gtest/gtest.h>
+#include <signal.h>
 
+#include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "tests/integration/cluster.h"
 #include "tests/integration/fleet.h"
@@ -92,6 +98,112 @@ TEST(Restart, FiftyApplicationsAtWorkGoOnAfterAllThreeWereKilled) {
   fleet.PrintGap("all three SIGKILL and started again", fault_ms);
   fleet.StopAndCheck();
   EXPECT_TRUE(cluster.WaitForAgreement());
+}
+
+// --- Two programs ---
+
+// The release after this one; `by` two: the one after that.
+std::vector<std::string> NextProgram(int64_t finalise_after_ms, int by = 1) {
+  return {"/usr/bin/env", absl::StrCat("TRIAD_NEXT=", by),
+          absl::StrCat("TRIAD_NEXT_FINALISE_MS=", finalise_after_ms), TRIAD_TRIADD_NEXT};
+}
+
+class RollingUpgrade : public ::testing::Test {
+ protected:
+  static constexpr int kApplications = 12;
+  static constexpr uint64_t kGrantsBetween = 60;
+  static constexpr int64_t kLongMs = 3'600'000;
+  static Cluster::Options Options() {
+    Cluster::Options options;
+    options.features = kFleetFeatures;
+    return options;
+  }
+  uint32_t VersionOf(int node) {
+    const auto status = cluster_.Status(node);
+    return status ? status->cluster_version() : 0;
+  }
+  bool AllThere() {
+    return WaitFor([&] {
+      const int leader = cluster_.Leader();
+      const auto status = leader == 0 ? std::nullopt : cluster_.Status(leader);
+      if (!status || !status->quorum()) return false;
+      for (const auto& node : status->nodes()) {
+        const auto own = cluster_.Status(static_cast<int>(node.slot()));
+        if (!node.connected() || !own || own->leader() != static_cast<uint32_t>(leader) ||
+            own->applied() + 1'000 < own->last()) {
+          return false;
+        }
+      }
+      return true;
+    });
+  }
+  // As a package's upgrade does it: stopped, replaced, started, whole before the next one's turn.
+  void RunEverywhere(const std::vector<std::string>& program, Fleet* fleet) {
+    for (int node : {1, 2, 3}) {
+      cluster_.Signal(node, SIGTERM);
+      ASSERT_EQ(cluster_.process(node).WaitForExit(), 0) << node;
+      cluster_.UseProgram(node, program);
+      cluster_.StartNode(node);
+      ASSERT_TRUE(AllThere()) << node;
+      ASSERT_TRUE(fleet->WaitForGrants(kGrantsBetween));
+    }
+  }
+
+  Cluster cluster_{Options()};
+};
+
+TEST_F(RollingUpgrade, CanBeTakenBackUntilItIsFinalAndNoApplicationNoticesAnything) {
+  ASSERT_TRUE(cluster_.Start());
+  ASSERT_TRUE(WaitFor([&] { return VersionOf(1) > 1; })) << "a new cluster begins with its own";
+  const uint32_t old = VersionOf(1);
+  Fleet fleet(&cluster_, {cluster_.path()}, kApplications);
+  ASSERT_TRUE(fleet.Open());
+  fleet.Work();
+  ASSERT_TRUE(fleet.WaitForGrants(kGrantsBetween));
+
+  ASSERT_NO_FATAL_FAILURE(RunEverywhere(NextProgram(kLongMs), &fleet));
+  EXPECT_TRUE(WaitFor([&] {
+    return absl::StrContains(cluster_.Log(cluster_.WaitForLeader()),
+                             "any node may go back to the program before");
+  }));
+  EXPECT_EQ(VersionOf(1), old);
+  ASSERT_NO_FATAL_FAILURE(RunEverywhere({}, &fleet)) << "the way back";
+  ASSERT_NO_FATAL_FAILURE(RunEverywhere(NextProgram(0), &fleet));
+  for (int node : {1, 2, 3}) {
+    EXPECT_TRUE(WaitFor([&] { return VersionOf(node) == old + 1; })) << node;
+  }
+  ASSERT_TRUE(fleet.WaitForGrants(kGrantsBetween));
+
+  // Too late: it says so in one line, and leaves everything as it is.
+  cluster_.Signal(2, SIGTERM);
+  ASSERT_EQ(cluster_.process(2).WaitForExit(), 0);
+  cluster_.UseProgram(2, {});
+  cluster_.StartNode(2);
+  EXPECT_GT(cluster_.process(2).WaitForExit().value_or(0), 0);
+  EXPECT_TRUE(absl::StrContains(
+      cluster_.Log(2),
+      absl::StrCat("this program is too old: it knows commands up to version ", old,
+                   ", the cluster uses ", old + 1, ": upgrade triadd on this host")));
+  cluster_.UseProgram(2, NextProgram(0));
+  cluster_.StartNode(2);
+  ASSERT_TRUE(AllThere());
+  ASSERT_TRUE(fleet.WaitForGrants(kGrantsBetween));
+  fleet.StopAndCheck();
+  EXPECT_TRUE(cluster_.WaitForAgreement());
+}
+
+TEST_F(RollingUpgrade, TwoReleasesApartSayTooOld) {
+  for (int node : {1, 2, 3}) cluster_.UseProgram(node, NextProgram(0, /*by=*/2));
+  ASSERT_TRUE(cluster_.Start());
+  const auto client = Client::Open(OptionsFor(cluster_.path(), "old"));
+  ASSERT_FALSE(client);
+  EXPECT_EQ(client.status().code, -83) << client.status().ToString();
+  // Nor do nodes: this one's release is two before the others'.
+  cluster_.Kill(3);
+  cluster_.UseProgram(3, {});
+  cluster_.StartNode(3);
+  EXPECT_GT(cluster_.process(3).WaitForExit().value_or(0), 0);
+  EXPECT_TRUE(absl::StrContains(cluster_.Log(3), "upgrade triadd on this host"));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "license/digest.h"
 #include "server/limits.h"
 #include "server/membership.h"
 #include "server/recover.h"
@@ -15,6 +16,8 @@ namespace triad::simulation {
 namespace {
 
 constexpr char kDir[] = "d";
+// As license/catalog.h hashes the SERVER line that the cluster's license files have.
+constexpr char kServerHostIds[] = "3:ANY,";
 constexpr int64_t kPeerKeepaliveUs = 1'000 * kMs;  // as server/wire.cc
 constexpr int64_t kStopTimeoutUs = 1'500 * kMs;    // as server/daemon.cc
 constexpr int64_t kRedialUs = 20 * kMs;
@@ -56,7 +59,7 @@ void Host::Rejoin() {
   storage::Identity identity;
   identity.slot = slot_;
   identity.incarnation = world_->rng.Bytes(16);
-  identity.server_set = std::string(32, 's');
+  identity.server_set = license::Sha256(kServerHostIds);
   identity.rejoining = true;
   const absl::Status status = storage::WriteIdentity(&disk_.files(), kDir, identity);
   if (!status.ok()) world_->Fail(absl::StrCat("rejoin: ", std::string(status.message())));
@@ -91,7 +94,7 @@ void Host::Init() {
   storage::Identity identity;
   identity.slot = slot_;
   identity.incarnation = world_->rng.Bytes(16);
-  identity.server_set = std::string(32, 's');
+  identity.server_set = license::Sha256(kServerHostIds);
   const absl::Status status = storage::WriteIdentity(&disk_.files(), kDir, identity);
   if (!status.ok()) world_->Fail(absl::StrCat("init: ", std::string(status.message())));
 }
@@ -184,7 +187,6 @@ void Host::MakeNode(server::OpenedData opened) {
   const Plan& plan = cluster_->plan();
   server::Membership::Config membership;
   membership.identity = identity;
-  membership.server_set = identity.server_set;
   if (opened.damage) membership.quarantine_incarnation = world_->rng.Bytes(16);
   incarnation_id_ = identity.incarnation;
   membership.license_hash = "h";
@@ -197,6 +199,8 @@ void Host::MakeNode(server::OpenedData opened) {
   config.version = version_;
   config.log_keep_entries = plan.log_keep_entries;
   config.log_keep_bytes = plan.log_keep_bytes;
+  config.apply_at_once = plan.apply_at_once;
+  config.usage_hold_bytes = plan.usage_hold_bytes;
   config.disk_floor_bytes = plan.disk_floor_bytes;
   config.desk = {static_cast<uint32_t>(slot_), plan.ttl_ms, plan.reset_grace_ms};
   config.own_files = cluster_->files();

@@ -10,6 +10,10 @@ Plan Plan::Draw(uint64_t seed) {
   Plan plan;
   // From numbers of its own: seeds without queues stayed the runs that they were.
   plan.queues = Rng(Rng(seed ^ 0x70EE).Next()).Permille(350);
+  if (Rng small(Rng(seed ^ 0xA991).Next()); small.Permille(150)) {
+    plan.apply_at_once = static_cast<size_t>(small.Between(1, 12));
+    plan.usage_hold_bytes = static_cast<size_t>(small.Skewed(300, 20'000));
+  }
   plan.safety_us = rng.Between(10, 80) * kSecond;
   plan.latency_low_us = rng.Between(20, 300);
   plan.latency_high_us = plan.latency_low_us + rng.Skewed(50, 20'000);
@@ -95,6 +99,9 @@ std::string Plan::Describe() const {
       mean("client_cut", rates.client_cut_us), mean("install", rates.install_us),
       mean("upgrade", rates.upgrade_us), " keep/", log_keep_entries, "/", log_keep_bytes,
       mean("read", read_us),
+      apply_at_once == server::kApplyAtOnceMax
+          ? ""
+          : absl::StrCat(" apply/", apply_at_once, "/", usage_hold_bytes),
       lost_ppm + twice_ppm + late_ppm == 0
           ? ""
           : absl::StrCat(" raw ", lost_ppm, "/", twice_ppm, "/", late_ppm, " ppm"));

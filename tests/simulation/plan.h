@@ -8,6 +8,7 @@
 #include <string>
 
 #include "license/ledger.h"
+#include "server/limits.h"
 #include "tests/simulation/random.h"
 
 namespace triad::simulation {
@@ -62,7 +63,10 @@ struct Plan {
   uint64_t log_keep_entries = 50;
   uint64_t log_keep_bytes = 1u << 20;
   size_t chunk_bytes = 1'000;  // of a snapshot
-  uint64_t spoil_ppm = 0;      // of chunks that arrive changed
+  // See Node::Config; in most runs, as in the product, far above what comes at a time.
+  size_t apply_at_once = server::kApplyAtOnceMax;
+  size_t usage_hold_bytes = server::kUsageHoldBytes;
+  uint64_t spoil_ppm = 0;  // of chunks that arrive changed
   int64_t disk_floor_bytes = 1 << 20;
   uint32_t version = license::kCommandVersion;  // of the nodes' programs at first
   uint64_t segment_bytes = 16 << 10;
