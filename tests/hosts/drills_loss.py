@@ -3,34 +3,38 @@ import time
 
 from machines import Host, await_that
 from site_ import Site
-from watching import DEATH, NO_GOAL, SILENCE, Seen, Watch, settle, whole
+from watching import DEATH, NO_GOAL, SILENCE, Seen, Watch, settle, spread, times, whole
 
 KILL = "systemctl kill --signal=KILL --kill-whom=main triadd"
 
 
-def kill_9(site: Site) -> Seen:
-    watch, gaps = Watch(site), []
-    for _ in range(5):
+def rounds(site: Site, usual: int, lose, mend) -> tuple[list[float], float]:
+    """The leader's host is lost, and mended, again and again: the longest request of each round, and how long it took
+    at worst until the cluster was whole again."""
+    gaps, whole_after = [], 0.0
+    for _ in range(site.rounds or usual):
         settle(site)
-        one = Watch(site)
+        one, host = Watch(site), site.lead()
         at = time.monotonic()
-        site.lead().sh(KILL)
+        lose(host)
         await_that("licenses are granted", lambda: one.granted_after(at, 60))
         gaps.append(max(took for _, took, _ in one.requests()))
-        whole(site)
-    told = ", ".join(f"{gap:.0f}" for gap in sorted(gaps))
-    return watch.end("kill -9", "the leader's process, five times", DEATH, f"longest each time: {told} ms")
+        mend(host)
+        whole_after = max(whole_after, whole(site))
+    return gaps, whole_after
+
+
+def kill_9(site: Site) -> Seen:
+    watch = Watch(site)
+    gaps, _ = rounds(site, 5, lambda host: host.sh(KILL), lambda _: None)
+    return watch.end("kill -9", f"the leader's process, {times(len(gaps))}", DEATH, spread(gaps))
 
 
 def power(site: Site) -> Seen:
     watch = Watch(site)
-    host = site.lead()
-    at = time.monotonic()
-    host.power_off()
-    await_that("licenses are granted", lambda: watch.granted_after(at, 60))
-    host.boot()
-    took = whole(site)
-    return watch.end("power-off", "the leader's host, without warning", SILENCE, f"whole {took:.0f} s after its boot")
+    gaps, took = rounds(site, 1, Host.power_off, Host.boot)
+    return watch.end("power-off", f"the leader's host, without warning, {times(len(gaps))}", SILENCE,
+                     f"whole {took:.0f} s after its boot; {spread(gaps)}")
 
 
 def cut_off(site: Site, name: str, did: str, cut, mend) -> Seen:

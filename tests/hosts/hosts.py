@@ -2,7 +2,7 @@
 """What may happen to three hosts, played on three booted Debian systems with the packages installed, while applications
 with three SERVER lines hold licenses and take more.
 
-  hosts.py --build DIR [--short] [--list] [--report FILE] [DRILL...]
+  hosts.py --build DIR [--short] [--list] [--report FILE] [--rounds N] [DRILL...]
   hosts.py --able        exit 0 where hosts can be booted; else 1, and why not
 
 Each drill prints what the applications saw: grants, errors, the longest request; and whether a license was lost or
@@ -93,6 +93,8 @@ def main() -> int:
     parser.add_argument("--able", action="store_true")
     parser.add_argument("--short", action="store_true", help="only " + ", ".join(SHORT))
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--rounds", type=int, default=0,
+                        help="how often kill_9 and power take the leader (5 times and once)")
     parser.add_argument("--report", type=Path, help="write the table there")
     parser.add_argument("drills", nargs="*")
     args = parser.parse_args()
@@ -116,6 +118,7 @@ def main() -> int:
         run(str(make), str(build), str(build / "packages-newer"), "+next1")
     newer = made_packages(build / "packages-newer")
     site = Site(build, build / "hosts" / "run", packages, newer)
+    site.rounds = args.rounds
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         site.build_up()

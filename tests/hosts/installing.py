@@ -19,11 +19,34 @@ def license_files(site: Site) -> None:
         return
     made.mkdir(exist_ok=True)
     run(str(site.bin / "triad"), "keygen", "--vendor=genesys.d", f"--out={made}")
-    servers = "".join(f"SERVER lic{k} 02fc0000000{k} 27000\n" for k in (1, 2, 3))
-    sign(site, "license", servers, "tserver_sdn", "agent_seats")
+    sign_license(site)
     for what in (("ca",), ("node", "1"), ("node", "2"), ("node", "3"), ("admin", "ann"), ("client", "bob"),
                  ("client-bundle",)):
         run(str(site.bin / "triad"), "certs", *what, f"--dir={site.certs}")
+
+
+def sign_license(site: Site) -> Path:
+    """For the machines that the hosts are now."""
+    servers = "".join(f"SERVER {host.name} {host.mac.replace(':', '')} 27000\n" for host in site.hosts)
+    return sign(site, "license", servers, "tserver_sdn", "agent_seats")
+
+
+def reissue(site: Site) -> str:
+    """The vendor signs for another machine: the file on all hosts, triad reread on one. What is not as it must be."""
+    if "on a waiver until" not in site.triad("status").stdout:
+        return "no waiver is told of"
+    signed = sign_license(site)
+    for host in site.hosts:
+        shutil.copy(signed, host.root / "etc/triad/license.dat")
+    words = site.lead().sh("triad reread", check=False).stdout
+    print("    " + words.strip().replace("\n", "\n    "))
+    if "its waiver is over" not in words:
+        return f"triad reread: {words.strip().splitlines()[-1]}"
+    for host in site.hosts:
+        host.licensed_mac = host.mac
+    site.hosts[0].sh("systemctl restart triadd", timeout=90)  # with the new file
+    whole(site)
+    return "the waiver is not over" if "waiver" in site.triad("status").stdout else ""
 
 
 def sign(site: Site, name: str, servers: str, *features: str) -> Path:

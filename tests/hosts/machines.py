@@ -159,6 +159,12 @@ class Host:
         self.mac = mac
         self.make()
 
+    def move(self, mac: str) -> None:
+        """Its disk, in another machine."""
+        self.power_off()
+        self.mac = mac
+        self.network.plug(self.namespace, self.number, mac)
+
     def forget(self) -> None:
         self.unmount()
         shutil.rmtree(self.dir, ignore_errors=True)

@@ -64,6 +64,7 @@ class Site:
         self.addresses6 = ",".join(f"27000@[fd77::{k}]" for k in (1, 2, 3))
         self.env = {**os.environ, "TRIAD_TLS_CA": str(self.certs / "client-bundle/ca.crt"), "HOME": str(work)}
         self.network: Network | None = None
+        self.rounds = 0  # of drills that are played in rounds; 0: as many as is usual for each
 
     def build_up(self) -> None:
         make_base(self.build / "hosts" / "base")

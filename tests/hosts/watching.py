@@ -1,5 +1,7 @@
 """What the applications saw while something happened, and whether it is as it must be."""
+import math
 import os
+import statistics
 import threading
 import time
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ HELD = 5 * len(APPS)  # licenses of tserver_sdn that they hold all the time
 # Goals of the longest request, in ms; ten times as much fails.
 PLANNED, DEATH, SILENCE = 100, 300, 1000
 NO_GOAL = 0
+SPREAD_LISTED = 5  # rounds that are told one by one
 
 
 @dataclass
@@ -67,6 +70,20 @@ class Floor(threading.Thread):
 
 
 FLOOR: list[Floor] = []
+
+
+def times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def spread(gaps: list[float]) -> str:
+    """The longest request of each round, as a distribution. The 99th percentile is the least that 99 of 100 stay within."""
+    gaps = sorted(gaps)
+    median = statistics.median(gaps)
+    within = gaps[math.ceil(0.99 * len(gaps)) - 1]
+    each = f" ({', '.join(f'{gap:.0f}' for gap in gaps)})" if len(gaps) <= SPREAD_LISTED else ""
+    return (f"longest request of a round: median {median:.0f} ms, 99th percentile {within:.0f} ms, worst "
+            f"{gaps[-1]:.0f} ms{each}")
 
 
 class Watch:
