@@ -15,12 +15,19 @@ struct Settings {
   // checkout only, for a profile: one system by its name, one number in flight. "", 0: all.
   std::string system;
   int inflight = 0;
+  // checkout only, for a profile: the open loop at this rate alone. 0: no.
+  int rate = 0;
+  // scale only: one of features, sessions, out. "": all.
+  std::string what;
   // failover: how often each fault strikes each system.
   int rounds = 100;
+  int etcd_rounds = 0;  // 0: as often
+  std::string fault;    // this one only; "": all
 };
 
 bool RunCheckout(const Settings& settings, Report& report);
 bool RunFailover(const Settings& settings, Report& report);
+bool RunHistory(const Settings& settings, Report& report);
 bool RunReport(const Settings& settings, Report& report);
 bool RunLicenses(const Settings& settings, Report& report);
 bool RunScale(const Settings& settings, Report& report);

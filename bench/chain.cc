@@ -55,7 +55,13 @@ class SyncedFile {
 
 void Answer(const v1::ClientMessage& message, v1::ServerMessage* answer) {
   answer->set_id(message.id());
-  if (message.has_open()) {
+  if (message.has_heartbeat()) {
+    for (const auto& beat : message.heartbeat().beats()) {
+      auto& ack = *answer->mutable_heartbeat()->add_acks();
+      ack.set_session(beat.session());
+      ack.set_number(beat.number());
+    }
+  } else if (message.has_open() || message.has_attach()) {
     answer->mutable_opened()->set_token("t");
   } else if (message.request().has_checkout()) {
     v1::Holding& holding = *answer->mutable_outcome()->mutable_granted()->add_holdings();

@@ -15,22 +15,26 @@ namespace {
 constexpr const char* kEtcd = "/usr/bin/etcd";
 constexpr int kMembers = 3;
 constexpr int kStartMs = 30'000;
+constexpr int64_t kCancelMs = 10'000;
 
 std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 200);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
 }  // namespace
 
-EtcdCluster::EtcdCluster() {
+EtcdCluster::EtcdCluster(const Hosts* hosts) : hosts_(hosts) {
   for (int member = 1; member <= kMembers; ++member) {
     const auto at = static_cast<size_t>(member);
     client_ports_[at] = integration::FreePort();
     peer_ports_[at] = integration::FreePort();
-    addresses_[at] = absl::StrCat("127.0.0.1:", client_ports_[at]);
+    host_of_[at] = hosts == nullptr ? "127.0.0.1" : hosts->address(member);
+    addresses_[at] = absl::StrCat(host_of_[at], ":", client_ports_[at]);
     channels_[at] = ChannelTo(addresses_[at]);
   }
 }
@@ -38,22 +42,26 @@ EtcdCluster::EtcdCluster() {
 void EtcdCluster::StartMember(int member) {
   std::string all;
   for (int i = 1; i <= kMembers; ++i) {
-    absl::StrAppend(&all, i > 1 ? "," : "", "m", i,
-                    "=http://127.0.0.1:", peer_ports_[static_cast<size_t>(i)]);
+    const auto at = static_cast<size_t>(i);
+    absl::StrAppend(&all, i > 1 ? "," : "", "m", i, "=http://", host_of_[at], ":", peer_ports_[at]);
   }
   const auto at = static_cast<size_t>(member);
   const std::string client = absl::StrCat("http://", addresses_[at]);
-  const std::string peer = absl::StrCat("http://127.0.0.1:", peer_ports_[at]);
+  const std::string peer = absl::StrCat("http://", host_of_[at], ":", peer_ports_[at]);
+  const std::vector<std::string> command{kEtcd,
+                                         absl::StrCat("--name=m", member),
+                                         absl::StrCat("--data-dir=", dir_.path(), "/m", member),
+                                         absl::StrCat("--listen-client-urls=", client),
+                                         absl::StrCat("--advertise-client-urls=", client),
+                                         absl::StrCat("--listen-peer-urls=", peer),
+                                         absl::StrCat("--initial-advertise-peer-urls=", peer),
+                                         absl::StrCat("--initial-cluster=", all),
+                                         "--log-level=error"};
+  std::vector<std::string> argv;
+  if (hosts_ != nullptr) argv = hosts_->launcher(member);
+  argv.insert(argv.end(), command.begin(), command.end());
   processes_[at] = integration::Process(integration::Process::Options{
-      .argv = {kEtcd, absl::StrCat("--name=m", member),
-               absl::StrCat("--data-dir=", dir_.path(), "/m", member),
-               absl::StrCat("--listen-client-urls=", client),
-               absl::StrCat("--advertise-client-urls=", client),
-               absl::StrCat("--listen-peer-urls=", peer),
-               absl::StrCat("--initial-advertise-peer-urls=", peer),
-               absl::StrCat("--initial-cluster=", all), "--log-level=error"},
-      .environment = {},
-      .output = absl::StrCat(dir_.path(), "/m", member, ".log")});
+      .argv = argv, .environment = {}, .output = absl::StrCat(dir_.path(), "/m", member, ".log")});
 }
 
 bool EtcdCluster::IsInstalled() {
@@ -72,20 +80,26 @@ bool EtcdCluster::Start() {
 }
 
 std::pair<uint64_t, uint64_t> EtcdCluster::IdAndLeader(int member) const {
-  auto stub = etcdserverpb::Maintenance::NewStub(channels_[static_cast<size_t>(member)]);
+  const auto& channel = channels_[static_cast<size_t>(member)];
+  const auto deadline = std::chrono::system_clock::now() + std::chrono::milliseconds(500);
+  // gRPC connects while somebody waits for it; between failed calls nobody does.
+  if (!channel->WaitForConnected(deadline)) return {0, 0};
+  auto stub = etcdserverpb::Maintenance::NewStub(channel);
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(500));
+  context.set_deadline(deadline);
   etcdserverpb::StatusResponse response;
   if (!stub->Status(&context, {}, &response).ok()) return {0, 0};
   return {response.header().member_id(), response.leader()};
 }
 
-int EtcdCluster::MembersUp() const {
-  int up = 0;
+bool EtcdCluster::IsWhole() const {
+  uint64_t first = 0;
   for (int member = 1; member <= kMembers; ++member) {
-    if (IdAndLeader(member).first != 0) ++up;
+    const uint64_t leader = IdAndLeader(member).second;
+    if (leader == 0 || (first != 0 && leader != first)) return false;
+    first = leader;
   }
-  return up;
+  return true;
 }
 
 int EtcdCluster::Leader() const {
@@ -159,6 +173,7 @@ void EtcdSeats::Send(int session, bool take, int64_t seat, Done done) {
     then.mutable_request_delete_range()->set_key(key);
   }
   auto* call = new Call;  // owns itself until the queue has called it
+  under_way_.insert(call);
   call->seats = this;
   call->session = session;
   call->take = take;
@@ -169,7 +184,13 @@ void EtcdSeats::Send(int session, bool take, int64_t seat, Done done) {
   call->reader->Finish(&call->response, &call->status, call);
 }
 
+EtcdSeats::~EtcdSeats() {
+  for (Call* call : under_way_) call->context.TryCancel();
+  loop_.Until([this] { return under_way_.empty(); }, kCancelMs);
+}
+
 void EtcdSeats::OnAnswer(Call* call, bool ok) {
+  under_way_.erase(call);
   if (!ok) {
     // The seat's key may be there or not: it is not used again.
     return call->done(false);

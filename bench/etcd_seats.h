@@ -7,19 +7,22 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "bench/hosts.h"
 #include "bench/load.h"
 #include "etcd.grpc.pb.h"
 #include "tests/integration/process.h"
 
 namespace triad::bench {
 
-// Three members on loopback with etcd's own defaults: every write is synced.
+// Three members with etcd's own defaults: every write is synced.
 class EtcdCluster {
  public:
-  EtcdCluster();
+  // On loopback, or each on a host of its own.
+  explicit EtcdCluster(const Hosts* hosts = nullptr);
   static bool IsInstalled();
   // False: etcd is not installed, or did not come up; stderr says which.
   bool Start();
@@ -27,7 +30,8 @@ class EtcdCluster {
   const std::string& address(int member) const { return addresses_[static_cast<size_t>(member)]; }
   // 1..3; 0: none known.
   int Leader() const;
-  int MembersUp() const;  // that answer
+  // All answer, and take the same one for their leader.
+  bool IsWhole() const;
   integration::Process& process(int member) { return processes_[static_cast<size_t>(member)]; }
   void StartMember(int member);
 
@@ -35,9 +39,11 @@ class EtcdCluster {
   // Its id and its leader's; 0, 0: no answer.
   std::pair<uint64_t, uint64_t> IdAndLeader(int member) const;
 
+  const Hosts* const hosts_;
   integration::TempDir dir_;
   std::array<int, 4> client_ports_{};
   std::array<int, 4> peer_ports_{};
+  std::array<std::string, 4> host_of_;
   std::array<std::string, 4> addresses_;
   std::array<std::shared_ptr<grpc::Channel>, 4> channels_;
   std::array<integration::Process, 4> processes_;
@@ -46,6 +52,7 @@ class EtcdCluster {
 class EtcdSeats final : public Seats {
  public:
   EtcdSeats(Loop& loop, const std::vector<std::string>& addresses, int sessions);
+  ~EtcdSeats() override;  // cancels what is under way
   int sessions() const override { return static_cast<int>(stubs_.size()); }
   void Operate(int session, Done done) override;
   const std::string& wrong() const { return wrong_; }
@@ -62,6 +69,7 @@ class EtcdSeats final : public Seats {
   static int next_run_;
   std::vector<int64_t> free_;  // seats; as many as were ever out at once
   int64_t seats_ = 0;
+  std::set<Call*> under_way_;
   std::string wrong_;
 };
 

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <fstream>
 #include <memory>
+#include <string>
 
 namespace triad::bench {
 namespace {
@@ -15,6 +17,28 @@ constexpr int64_t kMs = 1'000'000;
 constexpr int64_t kFineNs = 500'000;
 // What is still under way at the end of a run is waited for, for so long.
 constexpr int64_t kTailMs = 30'000;
+
+constexpr int64_t kQuietLookMs = 500;  // nine tenths of it idle
+constexpr int64_t kQuietMsMax = 30'000;
+
+struct MachineTicks {
+  int64_t all = 0;
+  int64_t idle = 0;
+};
+
+// Of all processors together: user, nice, system, idle, waiting for disks, ...
+MachineTicks ReadMachineTicks() {
+  std::ifstream file("/proc/stat");
+  std::string name;
+  file >> name;
+  MachineTicks ticks;
+  int64_t number = 0;
+  for (int field = 0; field < 8 && file >> number; ++field) {
+    ticks.all += number;
+    if (field == 3 || field == 4) ticks.idle += number;
+  }
+  return ticks;
+}
 
 std::chrono::system_clock::time_point Deadline(int64_t until_ns) {
   return std::chrono::system_clock::now() +
@@ -107,6 +131,16 @@ bool Loop::Until(const std::function<bool()>& done, int64_t timeout_ms) {
     Wait(std::min(end, NowNs() + 10 * kMs));
   }
   return true;
+}
+
+void AwaitQuiet(Loop& loop) {
+  const int64_t end = NowNs() + kQuietMsMax * kMs;
+  for (MachineTicks before = ReadMachineTicks(); NowNs() < end;) {
+    loop.Until([] { return false; }, kQuietLookMs);
+    const MachineTicks now = ReadMachineTicks();
+    if ((now.idle - before.idle) * 10 > (now.all - before.all) * 9) return;
+    before = now;
+  }
 }
 
 double Percentile(std::vector<int64_t>& samples, double part) {

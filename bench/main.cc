@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/numbers.h"
+#include "absl/synchronization/mutex.h"
 #include "bench/benchmarks.h"
 #include "bench/chain.h"
 #include "bench/etcd_seats.h"
@@ -22,15 +23,21 @@ using Benchmark = std::function<bool(const Settings&, Report&)>;
 const std::map<std::string, Benchmark>& Benchmarks() {
   static const std::map<std::string, Benchmark> all{
       {"checkout", RunCheckout}, {"failover", RunFailover}, {"licenses", RunLicenses},
-      {"report", RunReport},     {"scale", RunScale},       {"storm", RunStorm},
-      {"relay", RunRelay},       {"admin", RunAdmin}};
+      {"history", RunHistory},   {"report", RunReport},     {"scale", RunScale},
+      {"storm", RunStorm},       {"relay", RunRelay},       {"admin", RunAdmin}};
   return all;
 }
 
 int Usage() {
-  std::cerr << "usage: ./dev bench [NAME...] [--quick] [--system=NAME] [--inflight=N]\n  NAME:";
+  std::cerr << "usage: ./dev bench [NAME...] [--quick] [--system=NAME] [--inflight=N] [--rate=N] "
+               "[--what=PART]\n"
+               "                   [--rounds=N] [--etcd-rounds=N] [--fault=NAME]\n  NAME:";
   for (const auto& [name, run] : Benchmarks()) std::cerr << " " << name;
-  std::cerr << "\n  --quick: seconds instead of minutes; the figures mean nothing\n";
+  std::cerr << "\n  --quick: seconds instead of minutes; the figures mean nothing\n"
+               "  --system: checkout, failover of this one only; --inflight: checkout, --fault: "
+               "failover\n"
+               "  --rounds: how often failover strikes with each fault; etcd so often if not told "
+               "apart\n";
   return 2;
 }
 
@@ -45,12 +52,22 @@ int RunBenchmarks(const std::vector<std::string>& arguments) {
       out = argument.substr(strlen("--out="));
     } else if (argument.rfind("--system=", 0) == 0) {
       settings.system = argument.substr(strlen("--system="));
+    } else if (argument.rfind("--what=", 0) == 0) {
+      settings.what = argument.substr(strlen("--what="));
     } else if (argument.rfind("--inflight=", 0) == 0) {
       if (!absl::SimpleAtoi(argument.substr(strlen("--inflight=")), &settings.inflight)) {
         return Usage();
       }
+    } else if (argument.rfind("--rate=", 0) == 0) {
+      if (!absl::SimpleAtoi(argument.substr(strlen("--rate=")), &settings.rate)) return Usage();
+    } else if (argument.rfind("--fault=", 0) == 0) {
+      settings.fault = argument.substr(strlen("--fault="));
     } else if (argument.rfind("--rounds=", 0) == 0) {
       if (!absl::SimpleAtoi(argument.substr(strlen("--rounds=")), &settings.rounds)) {
+        return Usage();
+      }
+    } else if (argument.rfind("--etcd-rounds=", 0) == 0) {
+      if (!absl::SimpleAtoi(argument.substr(strlen("--etcd-rounds=")), &settings.etcd_rounds)) {
         return Usage();
       }
     } else if (Benchmarks().count(argument) > 0) {
@@ -93,6 +110,10 @@ int Main(const std::vector<std::string>& arguments) {
 }  // namespace triad::bench
 
 int main(int argc, char** argv) {
+  // As in triadd: Debian's Abseil looks for deadlocks at each lock, at a cost that grows with the
+  // number of locks, and gRPC has some for every connection. For the load of all systems, and in
+  // the floors.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   // On a disk, which the tests' harness would avoid: what a sync costs is what is measured.
   setenv("TMPDIR", "/var/tmp", /*overwrite=*/0);
   return triad::bench::Main({argv + 1, argv + argc});

@@ -45,6 +45,18 @@ def line(rows: list[dict], name: str, x: str, y: str, **where) -> Line:
     return Line(name, sorted(points))
 
 
+def gaps(rows: list[dict], name: str, **where) -> Line:
+    """How many of a hundred rounds were served again within so many milliseconds; at most 20 marks."""
+    points = []
+    for row in rows:
+        if "gaps_ms" in row and all(row.get(k) == v for k, v in where.items()):
+            times = sorted(row["gaps_ms"])
+            step = max(1, len(times) // 20)
+            points += [(times[i], 100 * (i + 1) / len(times)) for i in range(len(times))
+                       if times[i] > 0 and (i % step == 0 or i == len(times) - 1)]
+    return Line(name, sorted(points))
+
+
 def plots_of(directory: Path) -> list[Plot]:
     checkout = rows_of(directory, "checkout")
     systems = [("floor: empty stream", "empty gRPC stream"), ("floor: bare chain", "bare chain"), ("triad", "Triad"),
@@ -59,7 +71,17 @@ def plots_of(directory: Path) -> list[Plot]:
               line(scale, "per session", "size", "bytes_per_session", case="sessions")]
     rate = [line(checkout, f"{name}, {part}", "rate", f"{part}_us", system=system)
             for system, name in systems[2:] for part in ("p50", "p99")]
+    failover = rows_of(directory, "failover")
+
+    def gaps_of(*faults: str) -> list[Line]:
+        return [gaps(failover, f"{name}, {fault}", system=system, fault=fault)
+                for system, name in systems[2:] for fault in faults]
+
     return [
+        Plot("failover-process", "Rounds that were served again", "milliseconds after the fault", "percent of rounds",
+             gaps_of("SIGKILL", "planned stop")),
+        Plot("failover-silence", "Rounds that were served again", "milliseconds after the fault", "percent of rounds",
+             gaps_of("SIGSTOP", "cut network")),
         Plot("throughput", "Checkouts with their check-ins", "in flight", "operations per second",
              over_inflight("ops_per_s")),
         Plot("latency", "Median time of a checkout and its check-in", "in flight", "microseconds",

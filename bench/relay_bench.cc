@@ -141,6 +141,7 @@ bool RunAdmin(const Settings& settings, Report& report) {
                  .Set("ops_per_s_beside", beside.ops_per_s)
                  .Set("share_lost", 1.0 - beside.ops_per_s / alone.ops_per_s)
                  .Set("share_lost_to_a_busy_loop", 1.0 - busy.ops_per_s / alone.ops_per_s)
+                 .Set("percent_of_beside_a_busy_loop", 100.0 * beside.ops_per_s / busy.ops_per_s)
                  .Set("leader_us_per_op_alone", alone_us)
                  .Set("leader_us_per_op_beside", beside_us)
                  .Set("leader_us_per_op_beside_a_busy_loop", busy_us));

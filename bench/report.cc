@@ -13,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 
 namespace triad::bench {
 namespace {
@@ -72,6 +73,14 @@ bool Report::Write(const std::string& directory) const {
     const char* comma = "";
     for (const auto& [name, value] : row.members()) {
       out << comma << Quoted(name) << ":" << Json(value);
+      comma = ",";
+    }
+    for (const auto& [name, values] : row.lists()) {
+      out << comma << Quoted(name) << ":["
+          << absl::StrJoin(
+                 values, ",",
+                 [](std::string* text, double each) { absl::StrAppendFormat(text, "%.1f", each); })
+          << "]";
       comma = ",";
     }
     out << "}";

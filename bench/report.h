@@ -18,10 +18,17 @@ class Row {
     members_.emplace_back(std::move(name), std::move(value));
     return *this;
   }
+  // For programs only: the table leaves it out, and in the JSON it comes behind the other members.
+  Row& SetList(std::string name, std::vector<double> values) {
+    lists_.emplace_back(std::move(name), std::move(values));
+    return *this;
+  }
   const std::vector<std::pair<std::string, Value>>& members() const { return members_; }
+  const std::vector<std::pair<std::string, std::vector<double>>>& lists() const { return lists_; }
 
  private:
   std::vector<std::pair<std::string, Value>> members_;
+  std::vector<std::pair<std::string, std::vector<double>>> lists_;
 };
 
 class Report {

@@ -54,6 +54,7 @@ struct Cost {
 };
 
 Cost MeasureOps(Loop& loop, integration::Cluster& cluster, TriadSeats& seats, const Times& times) {
+  AwaitQuiet(loop);
   RunClosed(loop, seats, kInflight, 0, times.warm_ms);
   const int64_t before = CpuUs(cluster);
   Cost cost;
@@ -226,8 +227,12 @@ bool RunSessions(const Times& times, bool quick, Report& report) {
 
 bool RunScale(const Settings& settings, Report& report) {
   const Times times = settings.quick ? Times{200, 500} : Times{1'000, 5'000};
-  return RunFeatures(times, settings.quick, report) && RunSessions(times, settings.quick, report) &&
-         RunOut(times, settings.quick, report);
+  const auto wanted = [&settings](const char* what) {
+    return settings.what.empty() || settings.what == what;
+  };
+  return (!wanted("features") || RunFeatures(times, settings.quick, report)) &&
+         (!wanted("sessions") || RunSessions(times, settings.quick, report)) &&
+         (!wanted("out") || RunOut(times, settings.quick, report));
 }
 
 }  // namespace triad::bench

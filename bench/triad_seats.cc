@@ -11,6 +11,9 @@ namespace triad::bench {
 namespace {
 
 constexpr int kBatchMessagesMax = 256;  // as libtriad
+// In one message: the server takes 64 KiB.
+constexpr int kBeatsMax = 1'000;
+constexpr int32_t kAllInUse = -4;  // FlexNet's number
 constexpr int64_t kOpenMs = 60'000;
 constexpr int64_t kRetryNs = 50'000'000;
 
@@ -106,7 +109,8 @@ TriadSeats::TriadSeats(Loop& loop, const std::vector<std::string>& addresses, in
     : loop_(loop),
       addresses_(addresses),
       feature_(std::move(feature)),
-      sessions_(static_cast<size_t>(sessions)) {
+      sessions_(static_cast<size_t>(sessions)),
+      detached_(sessions) {
   if (streams == 0) streams = sessions;
   for (int i = 0; i < streams; ++i) {
     at_.push_back(static_cast<size_t>(i) % addresses_.size());
@@ -136,7 +140,7 @@ TriadSeats::~TriadSeats() {
     message.set_id(next_id_++);
     message.mutable_close()->set_session(session.id);
     message.mutable_close()->set_token(session.token);
-    session.opened = false;
+    SetOpened(session, false);
     opening_[message.id()] = i;
     SendOn(i, std::move(message));
   }
@@ -156,39 +160,43 @@ void TriadSeats::SendOn(int session, v1::ClientMessage message) {
 }
 
 bool TriadSeats::Open() {
-  for (int i = 0; i < sessions(); ++i) {
-    v1::ClientMessage message;
-    message.set_id(next_id_++);
-    v1::Open& open = *message.mutable_open();
-    open.set_session(sessions_[static_cast<size_t>(i)].id);
-    open.set_attachment(1);
-    open.mutable_identity()->set_user(absl::StrCat("user", i));
-    open.mutable_identity()->set_host("bench");
-    open.mutable_identity()->set_display("/dev/tty");
-    opening_[message.id()] = i;
-    SendOn(i, std::move(message));
-  }
-  return loop_.Until([this] { return detached() == 0; }, kOpenMs);
+  for (int i = 0; i < sessions(); ++i) OpenOne(i);
+  return AwaitAttached(kOpenMs);
 }
 
-int TriadSeats::detached() const {
-  return static_cast<int>(std::count_if(sessions_.begin(), sessions_.end(),
-                                        [](const Session& session) { return !session.opened; }));
+void TriadSeats::OpenOne(int session) {
+  v1::ClientMessage message;
+  message.set_id(next_id_++);
+  v1::Open& open = *message.mutable_open();
+  open.set_session(sessions_[static_cast<size_t>(session)].id);
+  open.set_attachment(1);
+  open.mutable_identity()->set_user(absl::StrCat("user", session));
+  open.mutable_identity()->set_host("bench");
+  open.mutable_identity()->set_display("/dev/tty");
+  opening_[message.id()] = session;
+  SendOn(session, std::move(message));
+}
+
+void TriadSeats::SetOpened(Session& session, bool opened) {
+  if (session.opened != opened) detached_ += opened ? -1 : 1;
+  session.opened = opened;
 }
 
 void TriadSeats::Beat() {
   std::vector<v1::ClientMessage> beats(streams_.size());
+  const auto send = [&](size_t stream) {
+    if (!beats[stream].has_heartbeat()) return;
+    beats[stream].set_id(next_id_++);
+    streams_[stream]->Send(std::exchange(beats[stream], {}));
+  };
   for (Session& session : sessions_) {
-    v1::Heartbeat::Beat& beat =
-        *beats[static_cast<size_t>(session.stream)].mutable_heartbeat()->add_beats();
+    const auto stream = static_cast<size_t>(session.stream);
+    v1::Heartbeat::Beat& beat = *beats[stream].mutable_heartbeat()->add_beats();
     beat.set_session(session.id);
     beat.set_number(++session.beat);
+    if (beats[stream].heartbeat().beats_size() >= kBeatsMax) send(stream);
   }
-  for (size_t i = 0; i < beats.size(); ++i) {
-    if (!beats[i].has_heartbeat()) continue;
-    beats[i].set_id(next_id_++);
-    streams_[i]->Send(std::move(beats[i]));
-  }
+  for (size_t i = 0; i < beats.size(); ++i) send(i);
 }
 
 bool TriadSeats::beaten() const {
@@ -210,6 +218,11 @@ void TriadSeats::Send(int session, Call call, const std::function<void(v1::Clien
   request.set_seq(call.seq = to.next_seq++);
   request.set_acked(to.acked);
   fill(request);
+  if (call.checkout && !call.keep) {
+    history_.AskedOut(NowNs(), message.id(), session);
+  } else if (!call.checkout) {
+    history_.AskedIn(NowNs(), message.id(), session, request.checkin().handle());
+  }
   calls_.emplace(message.id(), std::move(call));
   SendOn(session, std::move(message));
 }
@@ -244,11 +257,28 @@ void TriadSeats::OnMessage(const v1::ServerMessage& message) {
   Call call = std::move(found->second);
   calls_.erase(found);
   if (message.has_outcome()) {
+    Note(message);
     Answered(sessions_[static_cast<size_t>(call.session)], call.seq);
     OnOutcome(std::move(call), message.outcome());
   } else {
     call.done(false);
   }
+}
+
+void TriadSeats::Note(const v1::ServerMessage& message) {
+  const v1::Outcome& outcome = message.outcome();
+  if (outcome.granted().holdings_size() == 1) {
+    history_.Granted(NowNs(), message.id(), outcome.granted().holdings(0).handle());
+  } else if (outcome.has_denied()) {
+    history_.DeniedInUse(NowNs(), message.id());
+  } else if (outcome.has_done()) {
+    history_.Done(NowNs(), message.id());
+  }
+}
+
+const std::string& TriadSeats::wrong() const {
+  if (wrong_.empty()) wrong_ = history_.Contradiction(seats_);
+  return wrong_;
 }
 
 // To an open, an attach or a close.
@@ -259,7 +289,7 @@ void TriadSeats::OnOpened(int session, const v1::ServerMessage& message) {
     return;
   }
   if (!message.opened().token().empty()) from.token = message.opened().token();
-  from.opened = true;
+  SetOpened(from, true);
 }
 
 void TriadSeats::OnHeartbeat(const v1::HeartbeatAnswer& answer) {
@@ -285,7 +315,13 @@ bool TriadSeats::AwaitAttached(int64_t timeout_ms) {
 }
 
 void TriadSeats::Retry() {
-  for (const int session : std::exchange(refused_, {})) Attach(session);
+  for (const int session : std::exchange(refused_, {})) {
+    if (sessions_[static_cast<size_t>(session)].token.empty()) {
+      OpenOne(session);
+    } else {
+      Attach(session);
+    }
+  }
 }
 
 void TriadSeats::Attach(int session) {
@@ -296,7 +332,7 @@ void TriadSeats::Attach(int session) {
   attach.set_session(from.id);
   attach.set_token(from.token);
   attach.set_attachment(++from.attachment);
-  from.opened = false;
+  SetOpened(from, false);
   opening_[message.id()] = session;
   SendOn(session, std::move(message));
 }
@@ -306,6 +342,7 @@ void TriadSeats::OnOutcome(Call call, const v1::Outcome& outcome) {
     if (!outcome.has_done()) Wrong(absl::StrCat("a check-in: ", outcome.ShortDebugString()));
     return call.done(outcome.has_done());
   }
+  if (seats_ != 0 && outcome.denied().code() == kAllInUse) return call.done(false);
   if (outcome.granted().holdings_size() != 1) {
     Wrong(absl::StrCat("a checkout: ", outcome.ShortDebugString()));
     return call.done(false);
@@ -335,9 +372,8 @@ void TriadSeats::OnBroken(int stream) {
     at_[at] = (at_[at] + 1) % addresses_.size();
     broken_.push_back(std::move(streams_[at]));
     streams_[at] = NewStream(stream);
-    for (int i = 0; i < sessions(); ++i) {
-      if (sessions_[static_cast<size_t>(i)].stream == stream) Attach(i);
-    }
+    const auto all = static_cast<int>(streams_.size());
+    for (int i = stream; i < sessions(); i += all) Attach(i);
   }
   for (Call& call : lost) call.done(false);
 }

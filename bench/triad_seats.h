@@ -17,6 +17,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "bench/history.h"
 #include "bench/load.h"
 #include "triad/v1/license.grpc.pb.h"
 
@@ -91,7 +92,8 @@ class TriadSeats final : public Seats {
   bool beaten() const;
   // Moves sessions whose stream has broken to the other addresses, by itself, from now on.
   void set_reattach(bool reattach) { reattach_ = reattach; }
-  int detached() const;  // sessions without a stream that knows them
+  size_t broken() const { return broken_.size(); }  // streams that were made anew
+  int detached() const { return detached_; }        // sessions without a stream that knows them
   // Until every session is attached again; what is refused, for want of a leader for example, is
   // asked for anew.
   bool AwaitAttached(int64_t timeout_ms);
@@ -99,8 +101,12 @@ class TriadSeats final : public Seats {
   void Operate(int session, Done done) override;
   // Takes seats and keeps them: `count` seats in one checkout. For benchmarks of a full ledger.
   void Take(int session, uint64_t count, Done done);
-  // What an answer said that should not have been said; "" while all is well.
-  const std::string& wrong() const { return wrong_; }
+  // What an answer said that should not have been said, or what contradicts itself in the history
+  // (bench/history.h); "" while all is well. Takes a while: not within a measured time.
+  const std::string& wrong() const;
+  // How many seats the feature has: from now on there may be denials, and grants are counted.
+  void set_seats(uint64_t seats) { seats_ = seats; }
+  const SeatHistory& history() const { return history_; }
 
  private:
   void Retry();
@@ -130,9 +136,12 @@ class TriadSeats final : public Seats {
   void OnOpened(int session, const v1::ServerMessage& message);
   void OnHeartbeat(const v1::HeartbeatAnswer& answer);
   void OnBroken(int stream);
+  void OpenOne(int session);
   void Attach(int session);
+  void SetOpened(Session& session, bool opened);
   void SendOn(int session, v1::ClientMessage message);
   void Send(int session, Call call, const std::function<void(v1::ClientRequest&)>& fill);
+  void Note(const v1::ServerMessage& message);
   void OnOutcome(Call call, const v1::Outcome& outcome);
   void Wrong(const std::string& what);
   static void Answered(Session& session, uint64_t seq);
@@ -149,9 +158,12 @@ class TriadSeats final : public Seats {
   std::unordered_map<uint64_t, Call> calls_;
   std::vector<int> refused_;  // sessions whose attach was
   bool reattach_ = false;
+  int detached_ = 0;
   uint64_t next_id_ = 1;
   absl::flat_hash_set<uint64_t> out_;  // handles
-  std::string wrong_;
+  uint64_t seats_ = 0;                 // 0: as many as are asked for
+  SeatHistory history_;
+  mutable std::string wrong_;
 };
 
 }  // namespace triad::bench
