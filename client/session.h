@@ -196,8 +196,9 @@ class Session final : public Driven {
   };
   struct PoolCheck {
     std::optional<absl::StatusOr<PoolProof>> proof;  // not set: asked for
-    v1::PoolDescription description;                 // kept for a borrow only
-    int64_t asked_ms = 0;                            // when asking began
+    // Kept for the borrows that wait for it only; not set: not here yet, or not any more.
+    std::optional<v1::PoolDescription> description;
+    int64_t asked_ms = 0;  // when asking began
     int64_t due_ms = 0;
     int refusals = 0;
     size_t last_server = 0;

@@ -359,6 +359,43 @@ TEST(SessionChanges, ABorrowBringsItsSignedLinesAndStaysOutOverAReattach) {
   EXPECT_EQ(world.cluster.InUse(), 0u);
 }
 
+// Found by CI: the lines that the first had brought were kept no more, and the second, asked for in
+// the same millisecond, took that for an answer without any.
+TEST(SessionChanges, ASecondBorrowOfTheSameMomentBringsItsLinesToo) {
+  World world;
+  world.Attach();
+  world.cluster.pool.set_vendor("v");
+  world.cluster.pool.add_lines()->set_canonical("signed");
+  for (const int borrow : {1, 2}) {
+    std::optional<Status> status;
+    int lines = 0;
+    world.session->StartBorrow(Want("f", 1), 5'000'000, 5000,
+                               [&](const Status& result, const Session::BorrowGrant& granted) {
+                                 status = result;
+                                 lines = granted.pool.lines_size();
+                               });
+    world.Pump();
+    ASSERT_TRUE(status.has_value()) << borrow;
+    EXPECT_TRUE(status->ok()) << borrow << ": " << status->ToString();
+    EXPECT_EQ(lines, 1) << borrow;
+  }
+  EXPECT_EQ(world.cluster.InUse(), 2u);
+}
+
+TEST(SessionChanges, ABorrowOfAPoolWithoutSignedLinesIsDeniedNotAskedAboutForEver) {
+  World world;
+  world.Attach();
+  world.cluster.pool.set_vendor("v");
+  std::optional<Status> status;
+  world.session->StartBorrow(
+      Want("f", 1), 5'000'000, 5000,
+      [&](const Status& result, const Session::BorrowGrant&) { status = result; });
+  world.Pump();
+  ASSERT_TRUE(status.has_value());
+  EXPECT_EQ(status->code, -8) << status->ToString();
+  EXPECT_EQ(world.cluster.InUse(), 0u);
+}
+
 // --- several clusters ---
 
 TEST(SessionChanges, WhoeverIsInAHurryHearsAtOnceThatNobodyIsThere) {

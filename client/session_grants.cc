@@ -55,9 +55,11 @@ bool Session::GrantIsProven(Call& call, absl::Status* verdict) {
       const absl::StatusOr<PoolProof>& proof = *it->second.proof;
       absl::Status checked = proof.ok() ? CheckGrant(holding, *proof) : proof.status();
       if (config_.vendor_keys.empty()) checked = absl::OkStatus();
-      // The pool may have grown since its lines were asked for.
-      const bool fresh = it->second.asked_ms >= call.started_ms;
-      const bool described = !borrow || it->second.description.lines_size() > 0;
+      const std::optional<v1::PoolDescription>& lines = it->second.description;
+      // The pool may have grown since its lines were asked for; or they were for another borrow.
+      const bool forgotten = borrow && !lines.has_value();
+      const bool fresh = it->second.asked_ms >= call.started_ms && !forgotten;
+      const bool described = !borrow || (lines.has_value() && lines->lines_size() > 0);
       if (checked.ok() && described) continue;
       if (!described && checked.ok()) checked = absl::PermissionDeniedError("no signed line");
       if (fresh) {
@@ -101,6 +103,7 @@ void Session::SendDescribes() {
 void Session::OnPoolRefused(uint64_t pool, absl::string_view reason) {
   auto it = pools_.find(pool);
   if (it == pools_.end() || ++it->second.refusals < kPoolRefusalsMax) return;
+  it->second.description.emplace();
   OnPool(pool, absl::PermissionDeniedError(reason));
 }
 
@@ -115,7 +118,7 @@ void Session::OnPool(uint64_t pool, absl::StatusOr<PoolProof> proof) {
   for (uint64_t key : waiting) OnGranted(calls_.at(key));
   // Nobody else needs the lines themselves.
   it = pools_.find(pool);
-  if (it != pools_.end()) it->second.description.Clear();
+  if (it != pools_.end()) it->second.description.reset();
 }
 
 void Session::DeliverGrant(Call& call) {
@@ -161,7 +164,8 @@ void Session::DeliverBorrow(Call& call) {
   if (call.granted->holdings_size() > 0) {
     call.borrow->holding = call.granted->holdings(0);
     auto pool = pools_.find(call.borrow->holding.pool());
-    if (pool != pools_.end()) call.borrow->pool = pool->second.description;
+    if (pool != pools_.end())
+      call.borrow->pool = pool->second.description.value_or(v1::PoolDescription());
   }
   TellDone(call, Status());
   Finish(call);
