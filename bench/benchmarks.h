@@ -17,6 +17,7 @@ struct Settings {
   int inflight = 0;
   // checkout only, for a profile: the open loop at this rate alone. 0: no.
   int rate = 0;
+  int seconds = 0;  // checkout only, for a profile: each case measured for so long. 0: its own time
   // scale only: one of features, sessions, out. "": all.
   std::string what;
   // failover: how often each fault strikes each system.

@@ -31,15 +31,18 @@ constexpr size_t kAppendBytes = 512;
 struct Times {
   int64_t warm_ms;
   int64_t run_ms;
+  bool quiet;  // an open loop begins when the machine is
 };
 
 class Suite {
  public:
   Suite(const Settings& settings, Report& report)
-      : times_(settings.quick ? Times{200, 500} : Times{1'000, 5'000}),
+      : times_(settings.quick ? Times{200, 500, false} : Times{1'000, 5'000, true}),
         only_(settings.inflight),
         rate_(settings.rate),
-        report_(report) {}
+        report_(report) {
+    if (settings.seconds > 0) times_.run_ms = int64_t{settings.seconds} * 1'000;
+  }
 
   // Runs all closed and open loops of one system. `make(sessions)` gives new sessions.
   template <typename Make>
@@ -54,7 +57,7 @@ class Suite {
       if (inflight == kCapacityInflight) capacity = measured.ops_per_s;
       Row row;
       row.Set("system", system).Set("inflight", int64_t{inflight});
-      Add(std::move(row), sessions, measured);
+      Add(std::move(row), *seats, measured);
       if (!Right(system, *seats, measured)) return false;
     }
     if (rate_ != 0) return RunAt(system, rate_, make);
@@ -73,20 +76,22 @@ class Suite {
     if (rate < 1) return true;
     auto seats = make(kSessions);
     if (seats == nullptr) return false;
-    AwaitQuiet(loop_);
+    if (times_.quiet) AwaitQuiet(loop_);
     const Measured measured = RunOpen(loop_, *seats, rate, times_.warm_ms, times_.run_ms);
     Row row;
     row.Set("system", system).Set("rate", rate);
-    Add(std::move(row), kSessions, measured);
+    Add(std::move(row), *seats, measured);
     return Right(system, *seats, measured);
   }
 
-  void Add(Row row, int sessions, const Measured& measured) {
-    report_.Add(row.Set("sessions", int64_t{sessions})
+  template <typename System>
+  void Add(Row row, const System& seats, const Measured& measured) {
+    report_.Add(row.Set("sessions", int64_t{seats.sessions()})
                     .Set("ops_per_s", measured.ops_per_s)
                     .Set("p50_us", measured.p50_us)
                     .Set("p99_us", measured.p99_us)
-                    .Set("errors", measured.errors));
+                    .Set("errors", measured.errors)
+                    .Set("unjudged", seats.unjudged()));
   }
 
   template <typename System>
@@ -99,7 +104,7 @@ class Suite {
     return measured.operations > 0;
   }
 
-  const Times times_;
+  Times times_;
   const int only_;  // in flight; 0: all
   const int rate_;  // of the open loop, alone; 0: all
   Report& report_;

@@ -54,6 +54,7 @@ struct Fault {
 struct Gap {
   int64_t gap_ns = 0;
   int64_t errors = 0;
+  int64_t unjudged = 0;  // messages
 };
 
 // Load on the sessions of `survivors` (those at the node that goes break with it), one operation in
@@ -136,9 +137,11 @@ void Add(Report& report, const std::string& system, const std::string& fault,
          const std::vector<Gap>& gaps) {
   std::vector<int64_t> ns;
   int64_t errors = 0;
+  int64_t unjudged = 0;
   for (const Gap& gap : gaps) {
     ns.push_back(gap.gap_ns);
     errors += gap.errors;
+    unjudged += gap.unjudged;
   }
   const double p50 = Percentile(ns, 0.50) / 1e6;
   const double p99 = Percentile(ns, 0.99) / 1e6;
@@ -154,6 +157,7 @@ void Add(Report& report, const std::string& system, const std::string& fault,
                  .Set("percent_100_ms", 100 * ShareWithin(sorted, kSoonMs))
                  .Set("percent_300_ms", 100 * ShareWithin(sorted, kLateMs))
                  .Set("errors", errors)
+                 .Set("unjudged", unjudged)
                  .SetList("gaps_ms", sorted));
 }
 
@@ -206,6 +210,7 @@ bool RunAll(const std::string& system, const Settings& settings, int rounds, Loo
       const auto load = std::make_shared<Load<System>>(loop, *seats);
       gaps.push_back(load->Run(
           SurvivorsOf(leader), [&] { fault.strike(leader); }, [&] { return fault.gone(leader); }));
+      gaps.back().unjudged = seats->unjudged();
       if (!seats->wrong().empty()) {
         std::cerr << "bench: " << system << " answered wrongly: " << seats->wrong() << "\n";
         return false;

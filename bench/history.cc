@@ -34,8 +34,11 @@ struct SeatHistory::Operation {
 };
 
 void SeatHistory::Note(const Event& event) {
-  stopped_ = stopped_ || events_.size() >= events_max_;
-  if (!stopped_) events_.push_back(event);
+  if (events_.size() < events_max_) {
+    events_.push_back(event);
+  } else {
+    ++unjudged_;
+  }
 }
 
 void SeatHistory::AskedOut(int64_t now, uint64_t request, int session) {

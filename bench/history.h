@@ -31,8 +31,8 @@ class SeatHistory {
   void DeniedInUse(int64_t now, uint64_t request);
   void Done(int64_t now, uint64_t request);  // a check-in
 
-  // No more is written down: there was no room for what came then.
-  bool stopped() const { return stopped_; }
+  // The messages that came when there was no more room: they are not judged. Goes with a result.
+  int64_t unjudged() const { return unjudged_; }
 
   // What cannot be, in one line that names the operations; "": nothing. `seats` 0: not known.
   std::string Contradiction(uint64_t seats) const;
@@ -54,7 +54,7 @@ class SeatHistory {
 
   const size_t events_max_;
   std::vector<Event> events_;
-  bool stopped_ = false;
+  int64_t unjudged_ = 0;
 };
 
 }  // namespace triad::bench

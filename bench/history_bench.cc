@@ -41,6 +41,7 @@ struct Tally {
   int64_t operations = 0;
   int64_t denied = 0;
   int64_t undecided = 0;  // bursts
+  int64_t unjudged = 0;   // messages
 };
 
 // One burst with new sessions: a history of its own, in which all seats are free at first.
@@ -70,6 +71,7 @@ bool Burst(const Case& test, Loop& loop, integration::Cluster& cluster, Tally& t
   const bool all = loop.Until([&] { return ended == test.operations; }, kBurstMs);
   tally.operations += ended;
   if (!all) std::cerr << "bench: " << test.operations - ended << " operations were not answered\n";
+  tally.unjudged += seats.unjudged();
   if (!seats.wrong().empty()) std::cerr << "bench: " << seats.wrong() << "\n";
   const simulation::Judgement judgement = seats.history().Linearized(test.seats, kStatesMax);
   if (judgement.verdict == simulation::Verdict::kIllegal) {
@@ -120,7 +122,8 @@ bool RunHistory(const Settings& settings, Report& report) {
                    .Set("operations", tally.operations)
                    .Set("denied", tally.denied)
                    .Set("bursts", int64_t{bursts})
-                   .Set("undecided", tally.undecided));
+                   .Set("undecided", tally.undecided)
+                   .Set("unjudged", tally.unjudged));
   }
   return true;
 }

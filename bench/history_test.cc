@@ -108,12 +108,15 @@ TEST(SeatHistory, WhatWasNotAnsweredMayHaveHappened) {
   EXPECT_EQ(history.Contradiction(1), "");
 }
 
-TEST(SeatHistory, StopsWhenFull) {
+TEST(SeatHistory, WhatCameWhenItWasFullIsCountedAndNotJudged) {
   SeatHistory history(2);
   Take(history, 10, 1, 1);
-  EXPECT_FALSE(history.stopped());
+  EXPECT_EQ(history.unjudged(), 0);
   GiveBack(history, 20, 1, 1);
-  EXPECT_TRUE(history.stopped());
+  EXPECT_EQ(history.unjudged(), 2);
+  history.AskedOut(30, 2, 2);
+  history.Granted(31, 2, 1);
+  EXPECT_EQ(history.unjudged(), 4);
   EXPECT_EQ(history.Contradiction(1), "");
 }
 

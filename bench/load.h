@@ -73,11 +73,11 @@ Measured RunClosed(Loop& loop, Seats& seats, int inflight, int64_t warm_ms, int6
 inline constexpr int kOpenLoopMax = 20'000;
 Measured RunOpen(Loop& loop, Seats& seats, double rate, int64_t warm_ms, int64_t run_ms);
 
-// The value below which `part` of the samples lie; sorts them. 0 for none.
 // Returns when the machine has little to do, or after some seconds: what one case has left to do
 // behind (databases order their files) is no cost of the next.
 void AwaitQuiet(Loop& loop);
 
+// The value below which `part` of the samples lie; sorts them. 0 for none.
 double Percentile(std::vector<int64_t>& samples, double part);
 
 }  // namespace triad::bench

@@ -29,13 +29,15 @@ const std::map<std::string, Benchmark>& Benchmarks() {
 }
 
 int Usage() {
-  std::cerr << "usage: ./dev bench [NAME...] [--quick] [--system=NAME] [--inflight=N] [--rate=N] "
-               "[--what=PART]\n"
-               "                   [--rounds=N] [--etcd-rounds=N] [--fault=NAME]\n  NAME:";
+  std::cerr
+      << "usage: ./dev bench [NAME...] [--quick] [--system=NAME] [--inflight=N] [--rate=N] "
+         "[--seconds=N]\n"
+         "                   [--what=PART] [--rounds=N] [--etcd-rounds=N] [--fault=NAME]\n  NAME:";
   for (const auto& [name, run] : Benchmarks()) std::cerr << " " << name;
   std::cerr << "\n  --quick: seconds instead of minutes; the figures mean nothing\n"
                "  --system: checkout, failover of this one only; --inflight: checkout, --fault: "
                "failover\n"
+               "  --seconds: how long checkout measures each case, for a profile\n"
                "  --rounds: how often failover strikes with each fault; etcd so often if not told "
                "apart\n";
   return 2;
@@ -60,6 +62,10 @@ int RunBenchmarks(const std::vector<std::string>& arguments) {
       }
     } else if (argument.rfind("--rate=", 0) == 0) {
       if (!absl::SimpleAtoi(argument.substr(strlen("--rate=")), &settings.rate)) return Usage();
+    } else if (argument.rfind("--seconds=", 0) == 0) {
+      if (!absl::SimpleAtoi(argument.substr(strlen("--seconds=")), &settings.seconds)) {
+        return Usage();
+      }
     } else if (argument.rfind("--fault=", 0) == 0) {
       settings.fault = argument.substr(strlen("--fault="));
     } else if (argument.rfind("--rounds=", 0) == 0) {

@@ -23,8 +23,6 @@ namespace triad::bench {
 namespace {
 
 constexpr int64_t kPatienceMs = 120'000;
-constexpr int64_t kBeatMs = 5'000;
-constexpr int kBeatsMax = 12;
 
 bool TakeAll(Loop& loop, TriadSeats& seats) {
   int ended = 0;
@@ -46,13 +44,8 @@ std::optional<int64_t> TimeBack(Loop& loop, TriadSeats& seats, integration::Proc
   killed.Signal(SIGKILL);
   // The streams that broke are known only when gRPC says so; a few are back before one looks again.
   if (!loop.Until([&] { return seats.broken() > 0; }, kPatienceMs)) return std::nullopt;
-  // A heartbeat on a stream of which it was not heard yet that it broke is sent again.
-  for (int times = 0; times < kBeatsMax; ++times) {
-    if (!seats.AwaitAttached(kPatienceMs)) return std::nullopt;
-    seats.Beat();
-    if (loop.Until([&] { return seats.beaten(); }, kBeatMs)) return NowNs() - start;
-  }
-  return std::nullopt;
+  if (!seats.AwaitBack()) return std::nullopt;
+  return NowNs() - start;
 }
 
 void Add(Report& report, const std::string& system, const std::string& name, int sessions,
@@ -82,7 +75,7 @@ bool RunOne(int sessions, int streams, const std::string& name, Report& report) 
   const uint64_t used = cluster.Used("bench");
   Add(report, "triad", name, sessions, streams, took, used);
   if (used != static_cast<uint64_t>(sessions)) std::cerr << "bench: licenses lost or doubled\n";
-  return took && used == static_cast<uint64_t>(sessions);
+  return IsRight(seats) && took && used == static_cast<uint64_t>(sessions);
 }
 
 bool RunBare(int sessions, int streams, const std::string& name, Report& report) {

@@ -1,6 +1,7 @@
 #include "bench/triad_seats.h"
 
 #include <algorithm>
+#include <iostream>
 #include <random>
 #include <utility>
 
@@ -16,6 +17,9 @@ constexpr int kBeatsMax = 1'000;
 constexpr int32_t kAllInUse = -4;  // FlexNet's number
 constexpr int64_t kOpenMs = 60'000;
 constexpr int64_t kRetryNs = 50'000'000;
+constexpr int64_t kBackMs = 120'000;
+constexpr int64_t kBeatMs = 5'000;
+constexpr int kBeatsAgainMax = 12;
 
 std::string RandomId() {
   static std::mt19937_64 draw{std::random_device{}()};
@@ -314,6 +318,16 @@ bool TriadSeats::AwaitAttached(int64_t timeout_ms) {
       timeout_ms);
 }
 
+bool TriadSeats::AwaitBack() {
+  // A heartbeat on a stream of which it was not heard yet that it broke is sent again.
+  for (int times = 0; times < kBeatsAgainMax; ++times) {
+    if (!AwaitAttached(kBackMs)) return false;
+    Beat();
+    if (loop_.Until([this] { return beaten(); }, kBeatMs)) return true;
+  }
+  return false;
+}
+
 void TriadSeats::Retry() {
   for (const int session : std::exchange(refused_, {})) {
     if (sessions_[static_cast<size_t>(session)].token.empty()) {
@@ -380,6 +394,11 @@ void TriadSeats::OnBroken(int stream) {
 
 void TriadSeats::Wrong(const std::string& what) {
   if (wrong_.empty()) wrong_ = what;
+}
+
+bool IsRight(const TriadSeats& seats) {
+  if (!seats.wrong().empty()) std::cerr << "bench: wrong answers: " << seats.wrong() << "\n";
+  return seats.wrong().empty();
 }
 
 }  // namespace triad::bench

@@ -97,6 +97,9 @@ class TriadSeats final : public Seats {
   // Until every session is attached again; what is refused, for want of a leader for example, is
   // asked for anew.
   bool AwaitAttached(int64_t timeout_ms);
+  // When streams have broken: until every session is attached again and a heartbeat of it was
+  // acknowledged by the leader. False: not all came back.
+  bool AwaitBack();
   int sessions() const override { return static_cast<int>(sessions_.size()); }
   void Operate(int session, Done done) override;
   // Takes seats and keeps them: `count` seats in one checkout. For benchmarks of a full ledger.
@@ -107,6 +110,7 @@ class TriadSeats final : public Seats {
   // How many seats the feature has: from now on there may be denials, and grants are counted.
   void set_seats(uint64_t seats) { seats_ = seats; }
   const SeatHistory& history() const { return history_; }
+  int64_t unjudged() const { return history_.unjudged(); }  // messages
 
  private:
   void Retry();
@@ -165,5 +169,8 @@ class TriadSeats final : public Seats {
   SeatHistory history_;
   mutable std::string wrong_;
 };
+
+// Says on stderr what the seats were answered wrongly; true: nothing.
+bool IsRight(const TriadSeats& seats);
 
 }  // namespace triad::bench
