@@ -17,6 +17,9 @@ struct Settings {
   int inflight = 0;
   // checkout only, for a profile: the open loop at this rate alone. 0: no.
   int rate = 0;
+  // checkout only, for a profile: what Triad's daemons are started with, a program by its whole
+  // path and arguments without blanks. It must become the daemon (exec), not watch it. "": nothing.
+  std::string under;
   int seconds = 0;  // checkout only, for a profile: each case measured for so long. 0: its own time
   // scale only: one of features, sessions, out. "": all.
   std::string what;

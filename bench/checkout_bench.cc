@@ -4,12 +4,17 @@
 // sessions (one for one) spread over the three nodes, one session at the leader; open loop at a
 // quarter, half and three quarters of what 256 in flight reached, for each system its own; the bare
 // chain too, whose tail is the machine's.
+#include <signal.h>
+
 #include <algorithm>
 #include <array>
 #include <iostream>
 #include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
-#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "bench/benchmarks.h"
 #include "bench/daemons.h"
 #include "bench/etcd_seats.h"
@@ -122,17 +127,34 @@ auto OpenedAt(Loop& loop, const std::vector<std::string>& addresses) {
   };
 }
 
-bool RunTriad(Suite& suite) {
+// The daemons end in order, so that what they ran under can write down what it found.
+void EndProfile(integration::Cluster& cluster) {
+  const int leader = cluster.WaitForLeader();
+  const auto status = cluster.Status(leader);
+  std::cout << "bench: " << (status ? status->commit() : 0) << " entries of the log, two for an "
+            << "operation; the leader is process " << cluster.process(leader).pid() << "\n";
+  for (int node = 1; node <= 3; ++node) cluster.process(node).Signal(SIGTERM);
+  for (int node = 1; node <= 3; ++node) cluster.process(node).WaitForExit();
+}
+
+bool RunTriad(Suite& suite, const std::string& under) {
   integration::Cluster::Options options;
   options.features = "INCREMENT bench genesys.d 1.0 permanent 1000000\n";
   options.flags = {"--session-ttl=3600s"};
   integration::Cluster cluster(options);
+  for (int node = 1; !under.empty() && node <= 3; ++node) {
+    std::vector<std::string> program =
+        absl::StrSplit(under, absl::ByAnyChar(" \n"), absl::SkipEmpty());
+    program.emplace_back(TRIAD_TRIADD);
+    cluster.UseProgram(node, std::move(program));
+  }
   if (!cluster.Start()) return false;
   // The leader first, so that a single session is at the leader.
   const auto addresses = AddressesLeaderFirst(cluster);
   if (!suite.Run("triad", true, OpenedAt(suite.loop(), addresses))) return false;
   const uint64_t used = cluster.Used("bench");
   if (used != 0) std::cerr << "bench: " << used << " seats are still out\n";
+  if (!under.empty()) EndProfile(cluster);
   return used == 0;
 }
 
@@ -172,7 +194,8 @@ bool RunCheckout(const Settings& settings, Report& report) {
   const auto wanted = [&settings](const char* system) {
     return settings.system.empty() || settings.system == system;
   };
-  return (!wanted("floor") || RunFloors(suite, report)) && (!wanted("triad") || RunTriad(suite)) &&
+  return (!wanted("floor") || RunFloors(suite, report)) &&
+         (!wanted("triad") || RunTriad(suite, settings.under)) &&
          (!wanted("etcd") || !settings.etcd || RunEtcd(suite));
 }
 

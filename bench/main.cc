@@ -29,15 +29,16 @@ const std::map<std::string, Benchmark>& Benchmarks() {
 }
 
 int Usage() {
-  std::cerr
-      << "usage: ./dev bench [NAME...] [--quick] [--system=NAME] [--inflight=N] [--rate=N] "
-         "[--seconds=N]\n"
-         "                   [--what=PART] [--rounds=N] [--etcd-rounds=N] [--fault=NAME]\n  NAME:";
+  std::cerr << "usage: ./dev bench [NAME...] [--quick] [--system=NAME] [--inflight=N] [--rate=N] "
+               "[--seconds=N]\n"
+               "                   [--under=COMMAND] [--what=PART] [--rounds=N] [--etcd-rounds=N] "
+               "[--fault=NAME]\n  NAME:";
   for (const auto& [name, run] : Benchmarks()) std::cerr << " " << name;
   std::cerr << "\n  --quick: seconds instead of minutes; the figures mean nothing\n"
                "  --system: checkout, failover of this one only; --inflight: checkout, --fault: "
                "failover\n"
-               "  --seconds: how long checkout measures each case, for a profile\n"
+               "  --seconds: how long checkout measures each case, --under: what its daemons run "
+               "under, for a profile\n"
                "  --rounds: how often failover strikes with each fault; etcd so often if not told "
                "apart\n";
   return 2;
@@ -54,6 +55,8 @@ int RunBenchmarks(const std::vector<std::string>& arguments) {
       out = argument.substr(strlen("--out="));
     } else if (argument.rfind("--system=", 0) == 0) {
       settings.system = argument.substr(strlen("--system="));
+    } else if (argument.rfind("--under=", 0) == 0) {
+      settings.under = argument.substr(strlen("--under="));
     } else if (argument.rfind("--what=", 0) == 0) {
       settings.what = argument.substr(strlen("--what="));
     } else if (argument.rfind("--inflight=", 0) == 0) {
