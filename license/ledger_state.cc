@@ -9,6 +9,7 @@
 #include "license/host_id.h"
 #include "license/ledger_keys.h"
 #include "license/limits.h"
+#include "license/scratch.h"
 
 namespace triad::license {
 namespace {
@@ -160,7 +161,8 @@ void LedgerState::RemoveSession(Session& session) {
 }
 
 void LedgerState::SetResult(Session& session, uint64_t seq, const v1::Outcome& outcome) {
-  v1::ResultRow row;
+  Scratch scratch;
+  auto& row = scratch.New<v1::ResultRow>();
   *row.mutable_outcome() = outcome;
   const bool added = session.results.emplace(seq, row.SerializeAsString()).second;
   Check(added && seq > session.acked,

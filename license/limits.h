@@ -61,4 +61,9 @@ inline constexpr int64_t kWaiverMs = 30LL * 24 * 3'600 * 1'000;
 // log, or all that came after an old backup, can have given away.
 inline constexpr uint64_t kHandlesLostMax = 1'000'000'000;
 
+// Memory in which a message is made or read that is forgotten at once (scratch.h). A usage record
+// with its 18 strings takes 1,300 bytes, an entry of the log less; a larger one takes more from the
+// heap.
+inline constexpr size_t kScratchBytes = 4u << 10;
+
 }  // namespace triad::license

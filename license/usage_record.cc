@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
@@ -13,6 +14,7 @@
 #include "license/digest.h"
 #include "license/ledger.h"
 #include "license/ledger_state.h"
+#include "license/scratch.h"
 #include "license/utf8.h"
 
 namespace triad::license {
@@ -84,6 +86,7 @@ std::string HeldBy(const LedgerState& state, absl::string_view feature) {
 std::string AddressText(absl::string_view peer) {
   if (absl::ConsumePrefix(&peer, "unix:")) return "local";
   if (!absl::ConsumePrefix(&peer, "ipv6:")) absl::ConsumePrefix(&peer, "ipv4:");
+  if (!absl::StrContains(peer, '%')) return std::string(peer);
   return absl::StrReplaceAll(peer, {{"%5B", "["}, {"%5D", "]"}});
 }
 
@@ -236,7 +239,8 @@ void Recorder::AddEvent(const v1::LogRecord& record, const LedgerEvent& event) {
     kind = v1::UsageRecord::LICENSES_CHANGED;
   }
   if (kind == v1::UsageRecord::UNSPECIFIED) return;
-  v1::UsageRecord usage;
+  Scratch scratch;
+  auto& usage = scratch.New<v1::UsageRecord>();
   usage.set_kind(kind);
   usage.set_feature(event.feature);
   usage.set_reason(ToUtf8(event.reason));  // it may quote a license file
@@ -289,7 +293,8 @@ void Recorder::HidePeople(v1::UsageRecord& usage) const {
 }
 
 void Recorder::AddAdmin(const v1::AdminCommand& admin, const v1::Outcome& outcome) {
-  v1::UsageRecord usage;
+  Scratch scratch;
+  auto& usage = scratch.New<v1::UsageRecord>();
   usage.set_kind(v1::UsageRecord::ADMIN);
   usage.set_who(admin.who());
   usage.set_reason(ActText(admin));
@@ -304,7 +309,8 @@ void Recorder::AddAdmin(const v1::AdminCommand& admin, const v1::Outcome& outcom
 }
 
 void Recorder::AddPruned(const v1::PruneUsage& prune) {
-  v1::UsageRecord usage;
+  Scratch scratch;
+  auto& usage = scratch.New<v1::UsageRecord>();
   usage.set_kind(v1::UsageRecord::PRUNED);
   usage.set_count(prune.before());
   usage.set_pruned_hash(prune.hash());

@@ -75,9 +75,6 @@ inline constexpr int64_t kRelayPauseMs = 20;
 inline constexpr size_t kRelayBatchesMax = 8;
 // A leader holds so many of them until the next round begins; the rest it refuses.
 inline constexpr size_t kRelaysHeldMax = 64;
-// Rounds of the log (one batch to every disk) under way: the second gathers the network's time, and
-// more would only make each smaller.
-inline constexpr size_t kRoundsMax = 2;
 // Operations of the network that the loop takes before it acts on them.
 inline constexpr int kQueueEventsAtOnce = 256;
 // Calls of tools, and of the other nodes, that are answered at a time, and that wait for it.
@@ -125,9 +122,6 @@ inline constexpr int64_t kOldIncarnationSilentMs = 3'000;
 // between leaves none. Longer would be fewer rows in all, but more at a time, and the loop makes
 // them; and what is not written yet is applied again after a crash.
 inline constexpr int64_t kLedgerWriteIntervalMs = 250;
-
-// Memory in which an entry of the log is read; a larger one takes more from the heap.
-inline constexpr size_t kScratchBytes = 4u << 10;
 
 // Holders that the loop tells a tool of at one time: about a millisecond. A site of this size is
 // seen as it was at one moment.

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/arena.h"
 #include "license/catalog.h"
+#include "license/scratch.h"
 
 namespace triad::server {
 namespace {
@@ -197,16 +197,17 @@ void Node::Propose() {
   if (proposals_.has_queued() || !route.leads) {
     proposals_.Send(route, &*core_, NewStamp(), env_.clock->NowMs());
   }
-  if (Leads() && core_->last_index() > before) rounds_.push_back(core_->last_index());
+  if (Leads() && core_->last_index() > before) round_ = core_->last_index();
 }
 
-// What comes in while rounds are under way gathers for the next one: without that each message
-// would be a round of its own, with its own sync on three disks. A lone request never waits. And a
-// leader that is far behind with applying what is committed takes nothing new: nobody would have an
-// answer sooner.
-bool Node::MayBeginRound() {
-  while (!rounds_.empty() && rounds_.front() <= core_->commit_index()) rounds_.pop_front();
-  return rounds_.size() < kRoundsMax && to_apply_.size() < kApplyBehindMax * config_.apply_at_once;
+// What comes in while a round (one batch to every disk) is under way gathers for the next one:
+// without that each message would be a round of its own, with its own sync on three disks. A second
+// round beside it would gain the network's time and make each half as large, which costs more than
+// it gains. A lone request never waits. And a leader that is far behind with applying what is
+// committed takes nothing new: nobody would have an answer sooner.
+bool Node::MayBeginRound() const {
+  return round_ <= core_->commit_index() &&
+         to_apply_.size() < kApplyBehindMax * config_.apply_at_once;
 }
 
 void Node::Flush() {
@@ -267,9 +268,8 @@ void Node::ApplyCommitted() {
 size_t Node::Apply(const quorum::Entry& entry) {
   const license::LogPosition position{entry.index.value(), entry.term.value()};
   std::vector<license::LedgerEvent> events;
-  // In one piece of memory that the next entry uses again.
-  google::protobuf::Arena arena(scratch_.data(), scratch_.size());
-  v1::LogRecord& record = *google::protobuf::Arena::CreateMessage<v1::LogRecord>(&arena);
+  license::Scratch scratch;
+  auto& record = scratch.New<v1::LogRecord>();
   const bool has_record = entry.kind != quorum::EntryKind::kNoop;
   if (has_record && !record.ParseFromString(*entry.payload)) record.Clear();
   // Never skipped: the ledger would be another one than the others' from here on.

@@ -13,7 +13,6 @@
 // (what they do to nodes: stop, drain).
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -222,7 +221,7 @@ class Node : private Proposals::Sink {
   std::optional<std::string> TooOld(uint32_t needed) const;
   quorum::Members MembersAt(const license::Ledger& ledger) const;
   void Propose();
-  bool MayBeginRound();
+  bool MayBeginRound() const;
   void Act(quorum::Ready ready);
   void ApplyCommitted();
   size_t Apply(const quorum::Entry& entry);
@@ -350,7 +349,7 @@ class Node : private Proposals::Sink {
   std::vector<std::pair<quorum::Slot, v1::Relay>> relays_;  // of followers, for the next round
   std::deque<quorum::Entry> to_apply_;                      // committed
   size_t apply_left_ = 0;                                   // in this turn
-  std::deque<quorum::Index> rounds_;  // the last entry of each that is not committed
+  quorum::Index round_;  // its last entry; when that is committed, none is under way
   int ledger_writes_under_way_ = 0;
   int64_t ledger_written_ms_ = 0;
   bool ledger_sync_under_way_ = false;
@@ -402,7 +401,6 @@ class Node : private Proposals::Sink {
   std::optional<int64_t> leaderless_since_ms_;
   bool moved_clients_away_ = false;
 
-  alignas(8) std::array<char, kScratchBytes> scratch_{};  // Apply's
   int64_t timer_ms_ = 0;
   int64_t report_ms_ = 0;
   bool stopping_ = false;

@@ -60,7 +60,7 @@ void Node::WatchLead() {
   if (new_lead || !leads) {
     expiry_.StopLeading();
     proposals_.DropExpiries();
-    rounds_.clear();
+    round_ = quorum::Index(0);
     install_proposed_ = false;
     version_proposed_ = false;
     low_space_ms_.clear();
