@@ -284,8 +284,9 @@ def check_includes(sources: list[Source]) -> Iterator[Violation]:
                 yield Violation(source.path, number, "arrows", f"{source.folder}/ may not know {top}/ (design 2)")
 
 
-ABSL, PROTOBUF, OPENSSL, GRPC, ROCKSDB, XXHASH, SYSTEMD, THREADS, PROMETHEUS, CIVETWEB = (
-    "absl", "protobuf", "openssl", "grpc", "rocksdb", "xxhash", "systemd", "threads", "prometheus", "civetweb")
+ABSL, PROTOBUF, OPENSSL, GRPC, ROCKSDB, XXHASH, SYSTEMD, THREADS, PROMETHEUS, CIVETWEB, JEMALLOC = (
+    "absl", "protobuf", "openssl", "grpc", "rocksdb", "xxhash", "systemd", "threads", "prometheus", "civetweb",
+    "jemalloc")
 
 # What each library may link directly. A new one gets a row here, and with it a place in the design.
 MAY_LINK = {
@@ -309,13 +310,14 @@ MAY_LINK = {
 }
 # What the programs of a folder may link.
 PROGRAM_MAY_LINK = {
-    "server": MAY_LINK["triad_server"] | {"triad_server"},
+    "server": MAY_LINK["triad_server"] | {"triad_server", JEMALLOC},
     "client": MAY_LINK["triad_client"] | {"triad_client", "triad_examples"},
     "cli": MAY_LINK["triad_cli"] | {"triad_cli"},
 }
 # What these libraries may not even reach through others.
 DECIDING = ("triad_license", "triad_quorum", "triad_client_core", "triad_server_core")
-NEVER_IN_DECIDING = {GRPC, ROCKSDB, SYSTEMD, THREADS, PROMETHEUS, CIVETWEB, "triad_services", "triad_storage", "triad_ledger_db"}
+NEVER_IN_DECIDING = {GRPC, ROCKSDB, SYSTEMD, THREADS, PROMETHEUS, CIVETWEB, JEMALLOC,
+                     "triad_services", "triad_storage", "triad_ledger_db"}
 
 
 class Target(NamedTuple):
@@ -330,7 +332,7 @@ def kind_of_link(name: str) -> str:
     if name.startswith("triad_"):
         return name
     lower = name.lower()
-    for kind in (ABSL, GRPC, ROCKSDB, XXHASH, SYSTEMD, THREADS, PROTOBUF, OPENSSL, PROMETHEUS, CIVETWEB):
+    for kind in (ABSL, GRPC, ROCKSDB, XXHASH, SYSTEMD, THREADS, PROTOBUF, OPENSSL, PROMETHEUS, CIVETWEB, JEMALLOC):
         if kind in lower:
             return kind
     return name
