@@ -4,7 +4,7 @@
     tables.py [--from bench/out] [--in docs/performance.md] [--to docs/performance.md]
 
 A table is known by the beginning of its first line, and replaced as a whole; the text around it is for people to
-write. Those of a benchmark that was not run stay, and are told of; the status is 1 when figures are there that make no
+write. Those of a benchmark that was not run, or in part only, stay, and are told of; the status is 1 when figures are there that make no
 table. Nothing but the standard library.
 """
 
@@ -141,6 +141,10 @@ def replaced(lines: list[str], first: str, table: list[list[str]]) -> list[str]:
     end = start + 2
     while end < len(lines) and lines[end].startswith("|"):
         end += 1
+    if len(table) < end - start - 2:
+        print(f"tables.py: the table '{first}' has {end - start - 2} rows, now there are {len(table)}: a part was not run, it "
+              "stays as it is", file=sys.stderr)
+        return lines
     return lines[:start + 2] + ["| " + " | ".join(row) + " |" for row in table] + lines[end:]
 
 
@@ -161,7 +165,7 @@ def main() -> int:
         for first, make in tables:
             try:
                 lines = replaced(lines, first, make(rows))
-            except KeyError as error:
+            except (KeyError, ZeroDivisionError) as error:
                 print(f"tables.py: {path}: {error.args[0]}: its table '{first}' stays as it is", file=sys.stderr)
                 failed = 1
     (options.target or options.document).write_text("\n".join(lines) + "\n")

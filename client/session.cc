@@ -135,7 +135,10 @@ void Session::OnMessage(size_t server, const v1::ServerMessage& message) {
     } else if (was.kind == Sent::Kind::kDescribe) {
       if (message.has_pool()) {
         auto pool = pools_.find(was.key);
-        if (pool != pools_.end()) pool->second.description = message.pool();
+        // One that comes late, when another node has answered, is not waited for any more.
+        if (pool != pools_.end() && !pool->second.proof.has_value()) {
+          pool->second.description = message.pool();
+        }
         OnPool(was.key, ProvePool(message.pool(), config_.vendor_keys));
       } else if (message.failure().why() == v1::Failure::REFUSED) {
         OnPoolRefused(was.key, message.failure().reason());

@@ -102,7 +102,8 @@ void Session::SendDescribes() {
 
 void Session::OnPoolRefused(uint64_t pool, absl::string_view reason) {
   auto it = pools_.find(pool);
-  if (it == pools_.end() || ++it->second.refusals < kPoolRefusalsMax) return;
+  if (it == pools_.end() || it->second.proof.has_value()) return;
+  if (++it->second.refusals < kPoolRefusalsMax) return;
   it->second.description.emplace();
   OnPool(pool, absl::PermissionDeniedError(reason));
 }

@@ -20,7 +20,7 @@ class Sha256Stream {
  public:
   Sha256Stream();
   void Add(absl::string_view bytes);
-  // 32 bytes, of all since the last Finish; begins anew.
+  // 32 bytes; once, and last.
   std::string Finish();
 
  private:

@@ -106,6 +106,14 @@ bool Membership::IsVoter() const {
   return self != nullptr && self->voter && self->incarnation == identity_.incarnation;
 }
 
+// By the committed members; where none are recorded, those of the birth are in force.
+bool Membership::IsVoterByCommitted() const {
+  if (committed_.nodes_size() == 0) return IsVoter();
+  const quorum::Members committed = MembersOf(committed_);
+  const auto* self = committed.Find(static_cast<Slot>(identity_.slot));
+  return self != nullptr && self->voter && self->incarnation == identity_.incarnation;
+}
+
 void Membership::SetMembers(quorum::Members in_force, v1::Members committed) {
   in_force_ = std::move(in_force);
   committed_ = std::move(committed);
@@ -115,7 +123,10 @@ bool Membership::LetIn(Slot slot, const std::string& incarnation) const {
   if (!born()) return false;
   if (!IsVoter()) return true;
   const auto* member = in_force_.Find(slot);
-  return member != nullptr && member->incarnation == incarnation;
+  if (member != nullptr) return member->incarnation == incarnation;
+  // It counts nowhere here. The change that made this node a voter may never be committed, and the
+  // others may have gone on without it, under a leader whom this log cannot know.
+  return !IsVoterByCommitted();
 }
 
 v1::Hello Membership::MakeHello(Slot to) const {

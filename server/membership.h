@@ -18,7 +18,9 @@
 // After the birth those are let in whom the log in force names (SetMembers), from the moment that a
 // change is appended: an incarnation that was replaced is refused and told to rejoin. A node that
 // is itself no voter counts nothing and knows nothing for sure (its log may be empty), so it lets
-// in whoever names its cluster; those judge it in turn.
+// in whoever names its cluster; those judge it in turn. One that is a voter only by a change that
+// is not committed may find it cut away again: it lets in also whose slot that change does not
+// name.
 //
 // Coming back. A node that rejoins, or one whose log is damaged (quarantine), asks under a new
 // incarnation. Whoever has the change *applied*, so committed, that made it a learner, answers
@@ -116,6 +118,7 @@ class Membership {
  private:
   bool IsSlot(quorum::Slot slot) const;
   bool IsVoter() const;
+  bool IsVoterByCommitted() const;
   // Why the caller is refused; empty: let in.
   std::string Judge(const v1::Hello& hello);
   std::string JudgeSelf(const v1::Hello& hello) const;

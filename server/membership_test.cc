@@ -297,6 +297,26 @@ TEST_F(ComingBack, ALearnerLetsInWhomItDoesNotKnowYet) {
   EXPECT_TRUE(newcomer.LetIn(Slot::k1, std::string(16, 'a')));
 }
 
+// Found by the simulator, seed 2246: after `triadd recover --accept-loss` a learner had the entry
+// that makes it a voter, which nobody else had any more. The others let in a third and it led: the
+// learner refused its leader for ever, as a stranger.
+TEST_F(ComingBack, AVoterByAChangeThatIsNotCommittedLetsInASlotThatItDoesNotName) {
+  Membership newcomer = Newcomer('x');
+  Commit(a_, Three('x', false));
+  Ask(newcomer, a_);
+  newcomer.TakeAdmission();
+  const auto without_2 = [](bool voter) {
+    v1::Members members = Three('x', voter);
+    members.mutable_nodes()->DeleteSubrange(1, 1);
+    return members;
+  };
+  newcomer.SetMembers(MembersOf(without_2(true)), without_2(false));
+  EXPECT_TRUE(newcomer.LetIn(Slot::k2, std::string(16, 'n')));
+  EXPECT_FALSE(newcomer.LetIn(Slot::k1, std::string(16, 'z'))) << "it would count as another";
+  Commit(newcomer, without_2(true));
+  EXPECT_FALSE(newcomer.LetIn(Slot::k2, std::string(16, 'n'))) << "now it votes for sure";
+}
+
 // The vendor has put another machine on a SERVER line.
 TEST_F(ComingBack, MembersMeetWhateverLicenseSetEachKnowsAndNewcomersHaveTheOneInForce) {
   const std::string next(32, 't');

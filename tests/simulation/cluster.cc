@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "license/catalog.h"
 #include "tests/simulation/faults.h"
 
@@ -60,6 +62,21 @@ struct Licenses {
 const Licenses& TheLicenses() {
   static const Licenses* const licenses = new Licenses();
   return *licenses;
+}
+
+// Enough of an incarnation to tell it from others.
+std::string ShortHex(absl::string_view incarnation) {
+  return absl::BytesToHexString(incarnation.substr(0, 3));
+}
+
+// " 1:0a1b2c voter 2:..."
+std::string MembersText(const quorum::Members& members) {
+  std::string text;
+  for (const auto& member : members.list) {
+    absl::StrAppend(&text, " ", quorum::ToInt(member.slot), ":", ShortHex(member.incarnation),
+                    member.voter ? " voter" : "");
+  }
+  return text;
 }
 
 }  // namespace
@@ -128,8 +145,9 @@ std::vector<std::string> Cluster::Describe() {
                       core->term().value(), " leader ", quorum::ToInt(core->leader()), " log ",
                       core->snapshot_index().value(), "..", core->last_index().value(), " commit ",
                       core->commit_index().value(), " applied ", core->applied_index().value(),
-                      " voters ", core->members().voters(), " fetches from ",
-                      quorum::ToInt(core->snapshot_source()));
+                      " members", MembersText(core->members()), " fetches from ",
+                      quorum::ToInt(core->snapshot_source()), ", incarnation ",
+                      ShortHex(node->incarnation_id()));
     } else if (!node->refusal().empty()) {
       absl::StrAppend(&line, ", ", node->refusal());
     }
