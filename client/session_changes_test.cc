@@ -382,6 +382,53 @@ TEST(SessionChanges, ASecondBorrowOfTheSameMomentBringsItsLinesToo) {
   EXPECT_EQ(world.cluster.InUse(), 2u);
 }
 
+// Four times asked for its lines, the third refusal comes when the fourth has brought them: that
+// says nothing to a borrow which was asked for before and is granted later.
+TEST(SessionChanges, ALateRefusalDoesNotTakeAPoolsLinesFromTheNextBorrow) {
+  World world;
+  world.Attach();
+  world.cluster.pool.set_vendor("v");
+  world.cluster.pool.add_lines()->set_canonical("signed");
+  const auto take = [&world] {
+    auto sent = world.outbox.front();
+    world.outbox.pop_front();
+    return sent;
+  };
+  std::vector<int> lines;
+  for (int borrow = 0; borrow < 2; ++borrow) {
+    world.session->StartBorrow(Want("f", 1), 5'000'000, 60'000,
+                               [&](const Status& status, const Session::BorrowGrant& granted) {
+                                 lines.push_back(status.ok() ? granted.pool.lines_size() : -1);
+                               });
+  }
+  const auto [to_first, first] = take();
+  const auto [to_second, second] = take();
+  world.Answer(to_first, *world.cluster.Handle(to_first, first));
+  std::vector<std::pair<size_t, v1::ClientMessage>> asked;
+  while (asked.size() < 4) {
+    while (!world.outbox.empty()) {
+      auto sent = take();
+      if (sent.second.has_describe()) asked.push_back(std::move(sent));
+    }
+    world.now = std::max(world.now, world.session->NextTimer());
+    world.session->OnTimer();
+  }
+  const auto refuse = [&](int which) {
+    v1::ServerMessage refusal;
+    refusal.set_id(asked[which].second.id());
+    refusal.mutable_failure()->set_why(v1::Failure::REFUSED);
+    world.Answer(asked[which].first, refusal);
+  };
+  refuse(0);
+  refuse(1);
+  world.Answer(asked[3].first, *world.cluster.Handle(asked[3].first, asked[3].second));
+  ASSERT_EQ(lines, std::vector<int>{1});
+  refuse(2);
+  world.Answer(to_second, *world.cluster.Handle(to_second, second));
+  world.Pump();
+  EXPECT_EQ(lines, (std::vector<int>{1, 1}));
+}
+
 TEST(SessionChanges, ABorrowOfAPoolWithoutSignedLinesIsDeniedNotAskedAboutForEver) {
   World world;
   world.Attach();

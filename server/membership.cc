@@ -101,16 +101,8 @@ bool Membership::IsSlot(Slot slot) const {
   return std::find(config_.slots.begin(), config_.slots.end(), slot) != config_.slots.end();
 }
 
-bool Membership::IsVoter() const {
-  const auto* self = in_force_.Find(static_cast<Slot>(identity_.slot));
-  return self != nullptr && self->voter && self->incarnation == identity_.incarnation;
-}
-
-// By the committed members; where none are recorded, those of the birth are in force.
-bool Membership::IsVoterByCommitted() const {
-  if (committed_.nodes_size() == 0) return IsVoter();
-  const quorum::Members committed = MembersOf(committed_);
-  const auto* self = committed.Find(static_cast<Slot>(identity_.slot));
+bool Membership::VotesBy(const quorum::Members& members) const {
+  const auto* self = members.Find(static_cast<Slot>(identity_.slot));
   return self != nullptr && self->voter && self->incarnation == identity_.incarnation;
 }
 
@@ -121,12 +113,13 @@ void Membership::SetMembers(quorum::Members in_force, v1::Members committed) {
 
 bool Membership::LetIn(Slot slot, const std::string& incarnation) const {
   if (!born()) return false;
-  if (!IsVoter()) return true;
+  if (!VotesBy(in_force_)) return true;
   const auto* member = in_force_.Find(slot);
   if (member != nullptr) return member->incarnation == incarnation;
   // It counts nowhere here. The change that made this node a voter may never be committed, and the
-  // others may have gone on without it, under a leader whom this log cannot know.
-  return !IsVoterByCommitted();
+  // others may have gone on without it, under a leader whom this log cannot know. (Where no members
+  // are recorded, those of the birth are in force: nothing to take back.)
+  return committed_.nodes_size() > 0 && !VotesBy(MembersOf(committed_));
 }
 
 v1::Hello Membership::MakeHello(Slot to) const {

@@ -117,8 +117,7 @@ class Membership {
 
  private:
   bool IsSlot(quorum::Slot slot) const;
-  bool IsVoter() const;
-  bool IsVoterByCommitted() const;
+  bool VotesBy(const quorum::Members& members) const;
   // Why the caller is refused; empty: let in.
   std::string Judge(const v1::Hello& hello);
   std::string JudgeSelf(const v1::Hello& hello) const;
